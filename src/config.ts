@@ -1,0 +1,327 @@
+/** The environment, read once and checked: every setting with its default and meaning, in one table. */
+import { availableParallelism } from 'node:os';
+import Joi from 'joi';
+
+interface Setting {
+  schema: Joi.Schema;
+  default?: unknown;
+  meaning: string;
+  /** Never shown by `castellan config` and never logged. */
+  secret?: true;
+}
+
+const seconds = Joi.number().integer().min(1);
+const list = Joi.string()
+  .allow('')
+  .custom((text: string) =>
+    text
+      .split(',')
+      .map((item) => item.trim())
+      .filter(Boolean),
+  );
+
+/** Every setting there is. A function for those defaults that depend on another setting. */
+export const settings = {
+  NODE_ENV: {
+    schema: Joi.string().valid('development', 'test', 'production'),
+    default: 'development',
+    meaning: 'production refuses the demo and listens on every address',
+  },
+  HOST: {
+    schema: Joi.string(),
+    default: ({ NODE_ENV }: { NODE_ENV: string }) => (NODE_ENV === 'production' ? '0.0.0.0' : '127.0.0.1'),
+    meaning: 'address to listen on',
+  },
+  PORT: {
+    schema: Joi.number().integer().min(0).max(65535),
+    default: 8080,
+    meaning: 'port to listen on; 0 takes a free one',
+  },
+  PUBLIC_URL: {
+    schema: Joi.string().uri({ scheme: ['http', 'https'] }),
+    meaning: 'how people reach the gateway; https makes cookies Secure with the __Host- prefix',
+  },
+  TRUSTED_PROXIES: {
+    schema: list,
+    default: '',
+    meaning: 'addresses or CIDRs of proxies whose X-Forwarded-* headers are believed, comma separated',
+  },
+  ALLOWED_ORIGINS: {
+    schema: list,
+    default: '',
+    meaning: 'other origins whose pages may send changes with the session cookie, comma separated',
+  },
+  DATABASE_URL: {
+    schema: Joi.string().uri({ scheme: ['postgres', 'postgresql'] }),
+    secret: true,
+    meaning: 'PostgreSQL >= 14; without it one is run in DATA_DIR',
+  },
+  DATABASE_POOL_MAX: {
+    schema: Joi.number().integer().min(2).max(500),
+    default: 10,
+    meaning: 'connections per process at most',
+  },
+  DATA_DIR: {
+    schema: Joi.string(),
+    default: '.castellan',
+    meaning: 'where the embedded PostgreSQL keeps its data',
+  },
+  REDIS_URL: {
+    schema: Joi.string(),
+    secret: true,
+    meaning:
+      'redis://, rediss://, a comma separated list of them (cluster), or redis+sentinel://host:port,host:port/master; without it a cache in the process',
+  },
+  REDIS_COMMAND_TIMEOUT_MS: {
+    schema: Joi.number().integer().min(1),
+    default: 100,
+    meaning: 'how long a Redis command may take before the node goes on without it',
+  },
+  REDIS_PREFIX: {
+    schema: Joi.string(),
+    default: 'castellan:',
+    meaning: 'what every Redis key and channel begins with',
+  },
+  DEMO: {
+    schema: Joi.boolean(),
+    default: ({ NODE_ENV }: { NODE_ENV: string }) => NODE_ENV !== 'production',
+    meaning: 'seed an empty database with the demo policy and accounts, and serve the demo API',
+  },
+  LOG_LEVEL: {
+    schema: Joi.string().valid('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    default: 'info',
+    meaning: 'how much is logged',
+  },
+  REGISTRATION_ROLES: {
+    schema: list,
+    default: 'user',
+    meaning: 'roles of a newly registered account, comma separated',
+  },
+  SESSION_IDLE_SECONDS: {
+    schema: seconds,
+    default: 7 * 24 * 3600,
+    meaning: 'a session unused for so long is over',
+  },
+  SESSION_ABSOLUTE_SECONDS: {
+    schema: seconds,
+    default: 30 * 24 * 3600,
+    meaning: 'a session this old is over',
+  },
+  PASSWORD_MEMORY_KIB: {
+    schema: Joi.number().integer().min(19456),
+    default: 19456,
+    meaning: 'argon2id memory, KiB (OWASP: at least 19456)',
+  },
+  PASSWORD_TIME_COST: { schema: Joi.number().integer().min(2), default: 2, meaning: 'argon2id passes' },
+  PASSWORD_PARALLELISM: { schema: Joi.number().integer().min(1), default: 1, meaning: 'argon2id lanes' },
+  PASSWORD_HASH_CONCURRENCY: {
+    schema: Joi.number().integer().min(1),
+    default: () => Math.min(4, availableParallelism()),
+    meaning: 'password hashes computed at once; the rest queues',
+  },
+  PASSWORD_HASH_QUEUE: {
+    schema: Joi.number().integer().min(1),
+    default: 1000,
+    meaning: 'password hashes that may wait; beyond it 503',
+  },
+  LOGIN_WINDOW_SECONDS: { schema: seconds, default: 900, meaning: 'over how long failed logins are counted' },
+  LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS: {
+    schema: Joi.number().integer().min(1),
+    default: 10,
+    meaning: 'failed logins to one account from one address',
+  },
+  LOGIN_FAILURES_PER_ACCOUNT: {
+    schema: Joi.number().integer().min(1),
+    default: 50,
+    meaning: 'failed logins to one account from addresses it has not logged in from before',
+  },
+  LOGIN_FAILURES_PER_ADDRESS: {
+    schema: Joi.number().integer().min(1),
+    default: 200,
+    meaning: 'failed logins from one address (IPv6: one /64)',
+  },
+  BODY_LIMIT_BYTES: {
+    schema: Joi.number().integer().min(1024),
+    default: 1024 * 1024,
+    meaning: 'largest body that is read',
+  },
+  REQUEST_TIMEOUT_MS: {
+    schema: Joi.number().integer().min(100),
+    default: 30_000,
+    meaning: 'how long a request may take to arrive',
+  },
+  SHUTDOWN_GRACE_MS: {
+    schema: Joi.number().integer().min(0),
+    default: 10_000,
+    meaning: 'how long requests in flight may take to finish at the stop',
+  },
+  POLICY_POLL_MS: {
+    schema: Joi.number().integer().min(50),
+    default: 1000,
+    meaning: 'how often the change log is read behind the feed',
+  },
+  POLICY_STALE_SECONDS: {
+    schema: seconds,
+    default: 60,
+    meaning: 'a node that could not confirm its revision for so long stops deciding',
+  },
+  MIN_REVISION_WAIT_MS: {
+    schema: Joi.number().integer().min(0),
+    default: 2000,
+    meaning: 'how long Castellan-Min-Revision is waited for',
+  },
+  HIDE_FORBIDDEN: {
+    schema: Joi.boolean(),
+    default: false,
+    meaning: 'answer 404 instead of 403, where existence itself is secret',
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof settings;
+
+/** Settings as they are in force. Frozen. */
+export interface Config {
+  env: 'development' | 'test' | 'production';
+  host: string;
+  port: number;
+  publicUrl: string | undefined;
+  trustedProxies: string[];
+  allowedOrigins: string[];
+  databaseUrl: string | undefined;
+  databasePoolMax: number;
+  dataDir: string;
+  redisUrl: string | undefined;
+  redisCommandTimeoutMs: number;
+  redisPrefix: string;
+  demo: boolean;
+  logLevel: string;
+  registrationRoles: string[];
+  sessionIdleSeconds: number;
+  sessionAbsoluteSeconds: number;
+  password: {
+    memoryKib: number;
+    timeCost: number;
+    parallelism: number;
+    hashConcurrency: number;
+    hashQueue: number;
+  };
+  login: {
+    windowSeconds: number;
+    failuresPerAccountAndAddress: number;
+    failuresPerAccount: number;
+    failuresPerAddress: number;
+  };
+  bodyLimitBytes: number;
+  requestTimeoutMs: number;
+  shutdownGraceMs: number;
+  policyPollMs: number;
+  policyStaleSeconds: number;
+  minRevisionWaitMs: number;
+  hideForbidden: boolean;
+}
+
+/** A setting that is not usable; the message names it and says what would be right. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+}
+
+/** One line of `castellan config`. */
+export interface SettingReport {
+  name: SettingName;
+  value: string;
+  source: 'environment' | 'default';
+  meaning: string;
+}
+
+type Values = Record<SettingName, unknown>;
+
+/** Reads and checks the environment. Throws ConfigError naming the first setting that is not usable. */
+export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  return toConfig(readSettings(env));
+}
+
+/** Every setting with its value in force and where it comes from; secrets are not shown. */
+export function reportSettings(env: NodeJS.ProcessEnv = process.env): SettingReport[] {
+  const values = readSettings(env);
+  return settingEntries().map(([name, setting]) => {
+    const value = values[name];
+    const shown = value === undefined ? '' : setting.secret ? '(set)' : String(value);
+    return {
+      name,
+      value: shown,
+      source: isSet(env[name]) ? 'environment' : 'default',
+      meaning: setting.meaning,
+    };
+  });
+}
+
+function readSettings(env: NodeJS.ProcessEnv): Values {
+  const values: Partial<Values> = {};
+  for (const [name, setting] of settingEntries()) {
+    const raw = isSet(env[name]) ? env[name] : defaultOf(setting, values);
+    if (raw === undefined) continue;
+    const { error, value } = setting.schema.validate(raw, { errors: { label: false } });
+    if (error)
+      throw new ConfigError(
+        `${name}: ${error.message}${setting.secret ? '' : `, not "${raw}"`} (${setting.meaning})`,
+      );
+    values[name] = value;
+  }
+  return values as Values;
+}
+
+function settingEntries(): [SettingName, Setting][] {
+  return Object.entries(settings) as [SettingName, Setting][];
+}
+
+function isSet(value: string | undefined): value is string {
+  return value !== undefined && value !== '';
+}
+
+function defaultOf(setting: Setting, values: Partial<Values>): unknown {
+  return typeof setting.default === 'function' ? setting.default(values) : setting.default;
+}
+
+function toConfig(values: Values): Config {
+  const v = values as Record<SettingName, never>;
+  const config: Config = {
+    env: v.NODE_ENV,
+    host: v.HOST,
+    port: v.PORT,
+    publicUrl: v.PUBLIC_URL,
+    trustedProxies: v.TRUSTED_PROXIES,
+    allowedOrigins: v.ALLOWED_ORIGINS,
+    databaseUrl: v.DATABASE_URL,
+    databasePoolMax: v.DATABASE_POOL_MAX,
+    dataDir: v.DATA_DIR,
+    redisUrl: v.REDIS_URL,
+    redisCommandTimeoutMs: v.REDIS_COMMAND_TIMEOUT_MS,
+    redisPrefix: v.REDIS_PREFIX,
+    demo: v.DEMO,
+    logLevel: v.LOG_LEVEL,
+    registrationRoles: v.REGISTRATION_ROLES,
+    sessionIdleSeconds: v.SESSION_IDLE_SECONDS,
+    sessionAbsoluteSeconds: v.SESSION_ABSOLUTE_SECONDS,
+    password: Object.freeze({
+      memoryKib: v.PASSWORD_MEMORY_KIB,
+      timeCost: v.PASSWORD_TIME_COST,
+      parallelism: v.PASSWORD_PARALLELISM,
+      hashConcurrency: v.PASSWORD_HASH_CONCURRENCY,
+      hashQueue: v.PASSWORD_HASH_QUEUE,
+    }),
+    login: Object.freeze({
+      windowSeconds: v.LOGIN_WINDOW_SECONDS,
+      failuresPerAccountAndAddress: v.LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS,
+      failuresPerAccount: v.LOGIN_FAILURES_PER_ACCOUNT,
+      failuresPerAddress: v.LOGIN_FAILURES_PER_ADDRESS,
+    }),
+    bodyLimitBytes: v.BODY_LIMIT_BYTES,
+    requestTimeoutMs: v.REQUEST_TIMEOUT_MS,
+    shutdownGraceMs: v.SHUTDOWN_GRACE_MS,
+    policyPollMs: v.POLICY_POLL_MS,
+    policyStaleSeconds: v.POLICY_STALE_SECONDS,
+    minRevisionWaitMs: v.MIN_REVISION_WAIT_MS,
+    hideForbidden: v.HIDE_FORBIDDEN,
+  };
+  return Object.freeze(config);
+}

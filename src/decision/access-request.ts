@@ -1,0 +1,80 @@
+/** The question: may this principal do this action to this resource, in this context? */
+import { createHash } from 'node:crypto';
+import { ANONYMOUS_TYPE, type Principal } from '../policy/ability.ts';
+import { canonical, cleanCopy, misfit } from '../policy/attributes.ts';
+import type { Facts } from '../policy/matcher.ts';
+import type { AttributeSpec, ResourceType } from '../policy/policy.ts';
+
+/** What it is done to. `attributes` are clean: made by `resourceOf`, never the caller's own object. */
+export interface Resource {
+  readonly type: string;
+  readonly attributes: Facts;
+  /** Attributes whose values do not fit their declaration; a decision over them is in doubt, so it denies. */
+  readonly misfits: readonly string[];
+}
+
+export interface AccessRequest {
+  principal: Principal;
+  action: { name: string; properties?: Facts };
+  resource: Resource;
+  context: Facts;
+}
+
+/**
+ * A resource for a decision: the declared attributes of `given`, copied; nothing inherited, no accessor, no type that
+ * the object claims for itself (design 4.1). `null` and undefined are absent.
+ */
+export function resourceOf(type: ResourceType, given: object): Resource {
+  const attributes: Record<string, unknown> = Object.create(null);
+  const misfits: string[] = [];
+  for (const name of Object.keys(type.attributes))
+    copyAttribute(name, type.attributes[name], given, attributes, misfits);
+  if (!('id' in type.attributes)) copyAttribute('id', { type: 'string' }, given, attributes, misfits);
+  return { type: type.type, attributes, misfits };
+}
+
+function copyAttribute(
+  name: string,
+  spec: AttributeSpec | undefined,
+  given: object,
+  into: Record<string, unknown>,
+  misfits: string[],
+): void {
+  if (!spec || !Object.hasOwn(given, name)) return;
+  const value = (given as Record<string, unknown>)[name];
+  if (value === null || value === undefined) return;
+  if (misfit(value, { ...spec, enum: undefined })) misfits.push(name);
+  else into[name] = canonical(value, spec.type);
+}
+
+export interface PrincipalInput {
+  type: string;
+  id: string;
+  roles: readonly string[];
+  attributes: object;
+  /** Raised by the database with every change of the account. */
+  accessVersion: number;
+}
+
+/** A frozen principal with clean attributes: those declared are canonical, those that do not fit are absent. */
+export function principalOf(input: PrincipalInput, type: ResourceType | undefined): Principal {
+  const attributes = type
+    ? resourceOf(type, input.attributes).attributes
+    : (cleanCopy(input.attributes) as Facts);
+  const roles = [...input.roles].sort();
+  const made = JSON.stringify([input.type, input.id, roles, attributes, input.accessVersion]);
+  const digest = createHash('sha256').update(made).digest('base64url');
+  return Object.freeze({
+    type: input.type,
+    id: input.id,
+    roles: Object.freeze(roles),
+    attributes: Object.freeze(attributes),
+    digest,
+  });
+}
+
+/** Nobody. */
+export const anonymous: Principal = principalOf(
+  { type: ANONYMOUS_TYPE, id: ANONYMOUS_TYPE, roles: [], attributes: {}, accessVersion: 0 },
+  undefined,
+);

@@ -1,0 +1,138 @@
+/** The default evaluator: CASL decides by its own order, over resources and conditions that are ours. */
+import { Ability as CaslAbility, type RawRule } from '@casl/ability';
+import type { AccessRequest } from '../decision/access-request.ts';
+import type { Evaluator } from '../decision/evaluator.ts';
+import { type Ability, type AbilityRule, isAlways, type Principal } from '../policy/ability.ts';
+import { ANY_ACTION, ANY_TYPE } from '../policy/policy.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
+import { groupRules, type RuleGroup } from './rule-index.ts';
+
+export interface CaslOptions {
+  /** The ability of a principal under a snapshot, cached or made. */
+  abilityOf(snapshot: Snapshot, principal: Principal): Ability | Promise<Ability>;
+}
+
+/** Rules that CASL sees as one, and what they are one of. */
+interface Group {
+  rules: AbilityRule[];
+  find: RuleGroup;
+}
+
+/** What CASL is asked about: made here for one request, never the caller's object, of the type we say (design 4.1). */
+interface Asked {
+  request: AccessRequest;
+  /** Set by the condition that let CASL's rule match. */
+  rule: AbilityRule | undefined;
+}
+
+type Casl = CaslAbility<[string, string | Asked], Group>;
+
+export function caslEvaluator({ abilityOf }: CaslOptions): Evaluator {
+  const compiled = new WeakMap<Ability, Casl>();
+  const withCasl = <T>(snapshot: Snapshot, principal: Principal, use: (casl: Casl) => T): T | Promise<T> => {
+    const ability = abilityOf(snapshot, principal);
+    return ability instanceof Promise
+      ? ability.then((made) => use(compileOnce(made, compiled)))
+      : use(compileOnce(ability, compiled));
+  };
+  return {
+    name: 'casl',
+    evaluate: (snapshot, request) =>
+      withCasl(snapshot, request.principal, (casl) => {
+        const rule = settlingRule(casl, request);
+        return {
+          allow: rule?.effect === 'allow',
+          ruleId: rule?.id ?? null,
+          ...(rule?.reason && { reason: rule.reason }),
+        };
+      }),
+    permittedFields: (snapshot, request, fields) =>
+      withCasl(
+        snapshot,
+        request.principal,
+        (casl) => new Set(fields.filter((field) => settlingRule(casl, request, field)?.effect === 'allow')),
+      ),
+    possible: (snapshot, principal, action, type) =>
+      withCasl(snapshot, principal, (casl) => couldEver(casl, action, type)),
+  };
+}
+
+function compileOnce(ability: Ability, compiled: WeakMap<Ability, Casl>): Casl {
+  const known = compiled.get(ability);
+  if (known) return known;
+  const casl = compile(ability);
+  compiled.set(ability, casl);
+  return casl;
+}
+
+/**
+ * CASL's own conditions are not used: its `$lt` matches what is missing, its `$regex` can be made to run for ever, and
+ * what it does not know it takes for equality. Its order is: the last rule that matches, of those for the type, `all`,
+ * the action and `manage`.
+ */
+function compile(ability: Ability): Casl {
+  return new CaslAbility<[string, string | Asked], Group>(groupsOf(ability).map(toRawRule), {
+    conditionsMatcher: (group) => (asked: object) => {
+      const question = asked as Asked;
+      question.rule = group.find(question.request);
+      return question.rule !== undefined;
+    },
+    fieldMatcher: (fields) => (field) =>
+      fields.some((granted) => field === granted || field.startsWith(`${granted}.`)),
+    detectSubjectType: (asked) => (asked as Asked).request.resource.type,
+    anyAction: ANY_ACTION,
+    anySubjectType: ANY_TYPE,
+  });
+}
+
+function groupsOf({ rules }: Ability): Group[] {
+  const groups = new Map<string, AbilityRule[]>();
+  for (const rule of rules) {
+    const key = JSON.stringify([rule.priority, rule.effect, rule.fields, rule.actions, rule.subjects]);
+    const group = groups.get(key);
+    if (group) group.push(rule);
+    else groups.set(key, [rule]);
+  }
+  return [...groups.values()]
+    .map((group) => ({ rules: group, find: groupRules(group) }))
+    .sort(byOrderOfRules);
+}
+
+/** All rules of a group have one priority and one effect, so groups keep the order of the ability. */
+function byOrderOfRules(a: Group, b: Group): number {
+  const [first, second] = [a.rules[0], b.rules[0]];
+  if (!first || !second || first.priority !== second.priority)
+    return (first?.priority ?? 0) - (second?.priority ?? 0);
+  return Number(first.effect === 'deny') - Number(second.effect === 'deny');
+}
+
+function toRawRule(group: Group): RawRule<[string, string], Group> {
+  const [rule] = group.rules;
+  if (!rule) throw new Error('a group has at least one rule');
+  return {
+    action: [...rule.actions],
+    subject: [...rule.subjects],
+    inverted: rule.effect === 'deny',
+    ...(rule.fields && { fields: [...rule.fields] }),
+    conditions: group,
+  };
+}
+
+/** The rule that settles the request, for one field or as a whole; undefined: none, so denied. */
+function settlingRule(casl: Casl, request: AccessRequest, field?: string): AbilityRule | undefined {
+  const asked: Asked = { request, rule: undefined };
+  return casl.relevantRuleFor(request.action.name, asked, field) ? asked.rule : undefined;
+}
+
+/** Conditions may be met by some resource; only a deny without any rules the action out. */
+function couldEver(casl: Casl, action: string, type: string): boolean {
+  for (const rule of casl.rulesFor(action, type)) {
+    if (!rule.inverted) return true;
+    if (!rule.fields && rule.conditions?.rules.some(isUnconditional)) return false;
+  }
+  return false;
+}
+
+function isUnconditional(rule: AbilityRule): boolean {
+  return isAlways(rule.condition) && isAlways(rule.when);
+}

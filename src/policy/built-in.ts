@@ -1,0 +1,75 @@
+/** What every policy holds because the gateway itself asks about it: accounts and the policy's own parts. */
+import type { AttributeSpec, ResourceType } from './policy.ts';
+
+/** The resource type of accounts. More attributes may be declared beside these; those live in the account's `attributes`. */
+export const ACCOUNT_TYPE = 'user';
+
+const string: AttributeSpec = { type: 'string' };
+const date: AttributeSpec = { type: 'date' };
+const strings: AttributeSpec = { type: 'array', items: 'string' };
+
+function builtIn(
+  type: string,
+  description: string,
+  actions: string[],
+  attributes: Record<string, AttributeSpec>,
+): ResourceType {
+  return {
+    type,
+    description,
+    actions,
+    attributes: { id: string, ...attributes },
+    source: null,
+    evaluator: 'casl',
+  };
+}
+
+const crud = ['read', 'create', 'update', 'delete'];
+
+/** A policy may add to these, never take from them. */
+export const builtInTypes: readonly ResourceType[] = [
+  builtIn(
+    ACCOUNT_TYPE,
+    'An account, as principal and as resource',
+    ['read', 'create', 'update', 'deactivate', 'reactivate', 'reset-password', 'assign-role', 'escalate'],
+    {
+      id: { type: 'uuid' },
+      email: string,
+      firstName: string,
+      lastName: string,
+      patronymic: { type: 'string', nullable: true },
+      isActive: { type: 'boolean' },
+      createdAt: date,
+    },
+  ),
+  builtIn('castellan.rule', 'A rule of the policy', [...crud, 'escalate'], {
+    role: string,
+    principal: string,
+    action: strings,
+    subject: strings,
+    inverted: { type: 'boolean' },
+    enabled: { type: 'boolean' },
+    priority: { type: 'integer' },
+  }),
+  builtIn('castellan.role', 'A role of the policy', [...crud, 'assign', 'escalate'], {
+    name: string,
+    inherits: strings,
+  }),
+  builtIn('castellan.resource-type', 'A resource type of the policy', crud, { evaluator: string }),
+  builtIn('castellan.session', 'A login session of an account', ['read', 'delete'], {
+    accountId: { type: 'uuid' },
+  }),
+  builtIn('castellan.policy', 'The policy as a whole', ['read', 'update', 'escalate'], {}),
+];
+
+/** Facts of a principal beside its declared attributes. */
+export const principalFacts: Record<string, AttributeSpec> = { id: string, type: string, roles: strings };
+
+/** Facts of the request. Others may be given by whoever asks; these have a known type. */
+export const contextFacts: Record<string, AttributeSpec> = {
+  ip: string,
+  time: date,
+  mfa: { type: 'boolean' },
+  method: string,
+  userAgent: string,
+};

@@ -1,0 +1,257 @@
+/** One rule against the resource types and roles of its policy: read into conditions, or every problem with it. */
+import type { Problem } from '../errors.ts';
+import { ACCOUNT_TYPE, contextFacts, principalFacts } from './built-in.ts';
+import { ALWAYS, type Condition, isSafePath } from './condition.ts';
+import { parseQuery, type Scope } from './parse-condition.ts';
+import {
+  ANY_ACTION,
+  ANY_TYPE,
+  type AttributeSpec,
+  builtInRoles,
+  listOf,
+  type ResourceType,
+  type Rule,
+} from './policy.ts';
+import { closest } from './suggest.ts';
+
+/** What a rule may refer to. */
+export interface Vocabulary {
+  types: ReadonlyMap<string, ResourceType>;
+  roles: ReadonlySet<string>;
+}
+
+export interface CheckedRule {
+  condition: Condition;
+  when: Condition;
+  problems: Problem[];
+}
+
+type Resolved = { spec?: AttributeSpec } | { problem: string; code: string; suggestion?: string };
+
+/** Reads a rule of the right shape. `base` is the pointer to it. */
+export function checkRule(rule: Rule, vocabulary: Vocabulary, base = ''): CheckedRule {
+  const problems = [
+    ...checkHolder(rule, vocabulary, base),
+    ...checkWhat(rule, vocabulary, base),
+    ...checkWindow(rule, base),
+  ];
+  const types = listOf(rule.subject).map((name) =>
+    name === ANY_TYPE ? anyType : vocabulary.types.get(name),
+  );
+  const known = types.filter((type) => type !== undefined);
+  problems.push(...checkFields(rule, known, base));
+  const condition = readConditions(rule, known, vocabulary, base, problems);
+  const when = rule.when
+    ? parseQuery(rule.when, `${base}/when`, whenScope(vocabulary))
+    : { condition: ALWAYS, problems: [] };
+  problems.push(...when.problems);
+  return { condition, when: when.condition, problems };
+}
+
+/** What every resource type has in common. */
+const anyType: ResourceType = {
+  type: ANY_TYPE,
+  description: '',
+  actions: [],
+  attributes: { id: { type: 'string' } },
+  source: null,
+  evaluator: '',
+};
+
+function checkHolder(rule: Rule, { roles }: Vocabulary, base: string): Problem[] {
+  if ((rule.role === undefined) === (rule.principal === undefined)) {
+    return [
+      { pointer: `${base}/role`, code: 'holder', message: 'exactly one of role and principal must be given' },
+    ];
+  }
+  if (
+    rule.role === undefined ||
+    roles.has(rule.role) ||
+    (builtInRoles as readonly string[]).includes(rule.role)
+  )
+    return [];
+  return [unknown(`${base}/role`, 'role', rule.role, [...roles, ...builtInRoles])];
+}
+
+function checkWhat(rule: Rule, { types }: Vocabulary, base: string): Problem[] {
+  const problems: Problem[] = [];
+  const subjects = listOf(rule.subject);
+  subjects.forEach((name, index) => {
+    if (name !== ANY_TYPE && !types.has(name))
+      problems.push(
+        unknown(at(base, 'subject', rule.subject, index), 'type', name, [...types.keys(), ANY_TYPE]),
+      );
+  });
+  listOf(rule.action).forEach((action, index) => {
+    if (action === ANY_ACTION) return;
+    const without = subjects.filter((name) =>
+      name === ANY_TYPE
+        ? !anyTypeHas(types, action)
+        : types.has(name) && !types.get(name)?.actions.includes(action),
+    );
+    if (without.length === 0) return;
+    const candidates = [...without.flatMap((name) => types.get(name)?.actions ?? []), ANY_ACTION];
+    problems.push(
+      unknown(
+        at(base, 'action', rule.action, index),
+        'action',
+        action,
+        candidates,
+        ` of ${without.join(', ')}`,
+      ),
+    );
+  });
+  return problems;
+}
+
+function anyTypeHas(types: Vocabulary['types'], action: string): boolean {
+  return [...types.values()].some((type) => type.actions.includes(action));
+}
+
+function checkWindow(rule: Rule, base: string): Problem[] {
+  if (!rule.validFrom || !rule.validUntil || Date.parse(rule.validFrom) < Date.parse(rule.validUntil))
+    return [];
+  return [{ pointer: `${base}/validUntil`, code: 'window', message: 'must be later than validFrom' }];
+}
+
+function checkFields(rule: Rule, types: ResourceType[], base: string): Problem[] {
+  return (rule.fields ?? []).flatMap((field, index): Problem[] => {
+    const pointer = `${base}/fields/${index}`;
+    for (const type of types) {
+      const resolved = resolveAttribute(field, type.attributes, type.type, 'field');
+      if ('problem' in resolved)
+        return [
+          {
+            pointer,
+            code: resolved.code,
+            message: resolved.problem,
+            ...(resolved.suggestion && { suggestion: resolved.suggestion }),
+          },
+        ];
+    }
+    return [];
+  });
+}
+
+/** A condition must mean the same for each of the rule's types. */
+function readConditions(
+  rule: Rule,
+  types: ResourceType[],
+  vocabulary: Vocabulary,
+  base: string,
+  problems: Problem[],
+): Condition {
+  if (!rule.conditions) return ALWAYS;
+  const pointer = `${base}/conditions`;
+  const readings = types.map((type) => parseQuery(rule.conditions, pointer, resourceScope(type, vocabulary)));
+  const [first] = readings;
+  const failed = readings.find((reading) => reading.problems.length > 0);
+  if (failed) problems.push(...failed.problems);
+  else if (
+    readings.some((reading) => JSON.stringify(reading.condition) !== JSON.stringify(first?.condition))
+  ) {
+    problems.push({
+      pointer,
+      code: 'ambiguous',
+      message: 'an attribute has different types in the resource types named; write one rule for each',
+    });
+  }
+  return first?.condition ?? ALWAYS;
+}
+
+function resourceScope(type: ResourceType, vocabulary: Vocabulary): Scope {
+  return {
+    network: false,
+    resolve: (path) => resolveAttribute(path, type.attributes, type.type, 'attribute'),
+    principalAttribute: (path) => resolvePrincipal(path, vocabulary),
+  };
+}
+
+function whenScope(vocabulary: Vocabulary): Scope {
+  return {
+    network: true,
+    principalAttribute: (path) => resolvePrincipal(path, vocabulary),
+    resolve: (path) => {
+      if (!isSafePath(path)) return unsafe(path);
+      const [root, ...rest] = path.split('.');
+      const name = rest.join('.');
+      if (rest.length > 0 && root === 'principal') return resolvePrincipal(name, vocabulary);
+      if (rest.length > 0 && root === 'action') return name === 'name' ? { spec: { type: 'string' } } : {};
+      if (rest.length > 0 && root === 'context') return resolveContext(name);
+      return {
+        code: 'unknown_path',
+        problem: `${path} is not a path of when; they begin with principal., action. or context.`,
+      };
+    },
+  };
+}
+
+/** Whoever asks may give facts of their own, but a name that is close to a known one is taken for a slip. */
+function resolveContext(name: string): Resolved {
+  const spec = Object.hasOwn(contextFacts, name) ? contextFacts[name] : undefined;
+  if (spec) return { spec };
+  const suggestion = closest(name, Object.keys(contextFacts));
+  return suggestion
+    ? {
+        code: 'unknown_attribute',
+        problem: `context.${name} is not known; did you mean context.${suggestion}?`,
+        suggestion,
+      }
+    : {};
+}
+
+function resolvePrincipal(path: string, { types }: Vocabulary): Resolved {
+  const attributes = { ...types.get(ACCOUNT_TYPE)?.attributes, ...principalFacts };
+  return resolveAttribute(path, attributes, 'principal', 'attribute');
+}
+
+function resolveAttribute(
+  path: string,
+  attributes: Record<string, AttributeSpec>,
+  owner: string,
+  what: string,
+): Resolved {
+  if (!isSafePath(path)) return unsafe(path);
+  const [name = '', ...rest] = path.split('.');
+  const spec = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
+  if (!spec) {
+    const suggestion = closest(name, Object.keys(attributes));
+    const hint = suggestion
+      ? `; did you mean ${[suggestion, ...rest].join('.')}?`
+      : `; it has ${Object.keys(attributes).join(', ')}`;
+    return {
+      code: `unknown_${what}`,
+      problem: `${name} is not an attribute of ${owner}${hint}`,
+      ...(suggestion && { suggestion }),
+    };
+  }
+  if (rest.length === 0) return { spec };
+  if (spec.type === 'object' || (spec.type === 'array' && (spec.items ?? 'object') === 'object')) return {};
+  return { code: `unknown_${what}`, problem: `${name} is a ${spec.type}; nothing lies below it` };
+}
+
+function unsafe(path: string): Resolved {
+  return {
+    code: 'unsafe_path',
+    problem: `"${path}" is not a path: names of letters, digits and _ with dots between, none that objects inherit`,
+  };
+}
+
+function at(base: string, key: string, value: string | string[], index: number): string {
+  return Array.isArray(value) ? `${base}/${key}/${index}` : `${base}/${key}`;
+}
+
+function unknown(pointer: string, what: string, name: string, known: string[], of = ''): Problem {
+  const suggestion = closest(name, known);
+  const hint = suggestion
+    ? `; did you mean ${suggestion}?`
+    : known.length <= 20
+      ? `; there are ${[...new Set(known)].join(', ')}`
+      : '';
+  return {
+    pointer,
+    code: `unknown_${what}`,
+    message: `${name} is not a known ${what}${of}${hint}`,
+    ...(suggestion && { suggestion }),
+  };
+}

@@ -1,0 +1,153 @@
+/** Policy rows in, immutable snapshot or all problems out. A pure function. */
+import { createHash } from 'node:crypto';
+import type { Problem } from '../errors.ts';
+import { checkParts } from './check-parts.ts';
+import { checkRule, type Vocabulary } from './check-rule.ts';
+import { listOf, type Policy, type Role, type Rule } from './policy.ts';
+import type { CompiledRule, Snapshot } from './snapshot.ts';
+
+export interface CompileOptions {
+  revision: number;
+  /** The names of the evaluators that a resource type may ask for. */
+  evaluators: readonly string[];
+  /** The snapshot before: rules that are the same object, under the same vocabulary, are not read again. */
+  previous?: Snapshot;
+}
+
+export type Compiled =
+  | { snapshot: Snapshot; problems?: undefined }
+  | { snapshot?: undefined; problems: Problem[] };
+
+/** Compiles a policy whose parts have the right shape; pointers are into the policy document. */
+export function compile(policy: Policy, options: CompileOptions): Compiled {
+  const problems = checkParts(policy, options.evaluators);
+  const types = new Map(policy.resourceTypes.map((type) => [type.type, type]));
+  const roles = new Map(policy.roles.map((role) => [role.key, role]));
+  const rules = compileRules(policy, { types, roles: new Set(roles.keys()) }, options.previous, problems);
+  if (problems.length > 0) return { problems };
+  const snapshot: Snapshot = {
+    revision: options.revision,
+    digest: digestOf(policy),
+    policy,
+    types,
+    roles,
+    lineage: lineages(roles),
+    rules: new Map(rules.map((rule) => [rule.id, rule])),
+    rulesByRole: groupBy(rules, (rule) => rule.source.role),
+    rulesByPrincipal: groupBy(rules, (rule) => rule.source.principal),
+    boundariesMs: boundaries(rules),
+  };
+  return { snapshot: Object.freeze(snapshot) };
+}
+
+/** SHA-256 of the policy as JSON with sorted keys, parts in the order of their names. */
+export function digestOf(policy: Policy): string {
+  return createHash('sha256').update(canonicalText(policy)).digest('hex');
+}
+
+/** JSON with sorted keys; parts of the policy in the order of their names. */
+export function canonicalText(policy: Policy): string {
+  const resourceTypes = policy.resourceTypes.toSorted((a, b) => order(a.type, b.type)).map(partText);
+  const roles = policy.roles.toSorted((a, b) => order(a.key, b.key)).map(partText);
+  const rules = policy.rules.toSorted((a, b) => order(a.id, b.id)).map(partText);
+  return `{"resourceTypes":[${resourceTypes}],"roles":[${roles}],"rules":[${rules}]}`;
+}
+
+/** Parts are never changed in place, so the text of one that was not touched is not made again. */
+const partTexts = new WeakMap<object, string>();
+
+/** JSON with sorted keys. */
+export function partText(part: object): string {
+  const known = partTexts.get(part);
+  if (known) return known;
+  const text = JSON.stringify(part, (_, value) =>
+    isRecord(value) ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => order(a, b))) : value,
+  );
+  partTexts.set(part, text);
+  return text;
+}
+
+/** By code unit: the same on every machine. */
+export function order(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function compileRules(
+  policy: Policy,
+  vocabulary: Vocabulary,
+  previous: Snapshot | undefined,
+  problems: Problem[],
+): CompiledRule[] {
+  const reusable = previous && sameVocabulary(policy, previous.policy) ? previous.rules : undefined;
+  return policy.rules.map((rule, index) => {
+    const before = reusable?.get(rule.id);
+    if (before?.source === rule) return before;
+    const checked = checkRule(rule, vocabulary, `/rules/${index}`);
+    problems.push(...checked.problems);
+    return compileRule(rule, checked.condition, checked.when);
+  });
+}
+
+function sameVocabulary(policy: Policy, before: Policy): boolean {
+  return policy.resourceTypes === before.resourceTypes && policy.roles === before.roles;
+}
+
+function compileRule(
+  rule: Rule,
+  condition: CompiledRule['condition'],
+  when: CompiledRule['when'],
+): CompiledRule {
+  return {
+    id: rule.id,
+    effect: rule.inverted ? 'deny' : 'allow',
+    actions: listOf(rule.action),
+    subjects: listOf(rule.subject),
+    fields: rule.fields,
+    condition,
+    when,
+    reason: rule.reason,
+    priority: rule.priority,
+    validFromMs: rule.validFrom ? Date.parse(rule.validFrom) : Number.NEGATIVE_INFINITY,
+    validUntilMs: rule.validUntil ? Date.parse(rule.validUntil) : Number.POSITIVE_INFINITY,
+    source: rule,
+  };
+}
+
+function lineages(roles: ReadonlyMap<string, Role>): Map<string, ReadonlySet<string>> {
+  const done = new Map<string, Set<string>>();
+  const lineage = (key: string): Set<string> => {
+    const known = done.get(key);
+    if (known) return known;
+    const all = new Set([key, ...(roles.get(key)?.inherits ?? []).flatMap((parent) => [...lineage(parent)])]);
+    done.set(key, all);
+    return all;
+  };
+  for (const key of roles.keys()) lineage(key);
+  return done;
+}
+
+function boundaries(rules: CompiledRule[]): number[] {
+  const instants = rules
+    .flatMap(({ validFromMs, validUntilMs }) => [validFromMs, validUntilMs])
+    .filter(Number.isFinite);
+  return [...new Set(instants)].toSorted((a, b) => a - b);
+}
+
+function groupBy(
+  rules: CompiledRule[],
+  keyOf: (rule: CompiledRule) => string | undefined,
+): Map<string, CompiledRule[]> {
+  const groups = new Map<string, CompiledRule[]>();
+  for (const rule of rules) {
+    const key = keyOf(rule);
+    if (key === undefined) continue;
+    const group = groups.get(key);
+    if (group) group.push(rule);
+    else groups.set(key, [rule]);
+  }
+  return groups;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

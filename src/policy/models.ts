@@ -1,0 +1,130 @@
+/** The policy's rows: Objection models and their way to and from the policy's shapes. */
+import { Model, snakeCaseMappers } from 'objection';
+import type { ResourceType, Role, Rule } from './policy.ts';
+
+abstract class Row extends Model {
+  static override columnNameMappers = snakeCaseMappers();
+  declare version: number;
+  declare createdAt: Date;
+  declare updatedAt: Date;
+}
+
+export class RuleRow extends Row {
+  static override tableName = 'rules';
+  declare id: string;
+  declare roleKey: string | null;
+  declare principal: string | null;
+  declare action: string | string[];
+  declare subject: string | string[];
+  declare fields: string[] | null;
+  declare conditions: Rule['conditions'] | null;
+  declare when: Rule['when'] | null;
+  declare inverted: boolean;
+  declare reason: string | null;
+  declare priority: number;
+  declare enabled: boolean;
+  declare validFrom: Date | null;
+  declare validUntil: Date | null;
+}
+
+export class RoleRow extends Row {
+  static override tableName = 'roles';
+  static override idColumn = 'key';
+  declare key: string;
+  declare name: string;
+  declare description: string;
+  /** everyone, authenticated, anonymous: rows only so that rules can refer to them. */
+  declare builtIn: boolean;
+}
+
+export class RoleParentRow extends Model {
+  static override tableName = 'role_parents';
+  static override idColumn = ['role_key', 'parent_key'];
+  static override columnNameMappers = snakeCaseMappers();
+  declare roleKey: string;
+  declare parentKey: string;
+}
+
+export class ResourceTypeRow extends Row {
+  static override tableName = 'resource_types';
+  static override idColumn = 'type';
+  declare type: string;
+  declare description: string;
+  declare actions: string[];
+  declare attributes: ResourceType['attributes'];
+  declare source: string | null;
+  declare evaluator: string;
+}
+
+export class RevisionRow extends Model {
+  static override tableName = 'revisions';
+  static override idColumn = 'number';
+  static override columnNameMappers = snakeCaseMappers();
+  declare number: number;
+  declare createdAt: Date;
+  declare authorId: string | null;
+  declare author: string;
+  declare message: string;
+  declare diff: object;
+  declare policy: object;
+  declare digest: string;
+}
+
+export function toRule(row: RuleRow): Rule {
+  return {
+    id: row.id,
+    ...(row.roleKey !== null && { role: row.roleKey }),
+    ...(row.principal !== null && { principal: row.principal }),
+    action: row.action,
+    subject: row.subject,
+    ...(row.fields !== null && { fields: row.fields }),
+    ...(row.conditions && { conditions: row.conditions }),
+    ...(row.when && { when: row.when }),
+    inverted: row.inverted,
+    ...(row.reason !== null && { reason: row.reason }),
+    priority: row.priority,
+    enabled: row.enabled,
+    validFrom: row.validFrom?.toISOString() ?? null,
+    validUntil: row.validUntil?.toISOString() ?? null,
+  };
+}
+
+/** The columns of a rule. JSON goes in as text: of a bare string or list, knex would make something else. */
+export function ruleColumns(rule: Rule): Record<string, unknown> {
+  return {
+    id: rule.id,
+    role_key: rule.role ?? null,
+    principal: rule.principal ?? null,
+    action: JSON.stringify(rule.action),
+    subject: JSON.stringify(rule.subject),
+    fields: rule.fields ? JSON.stringify(rule.fields) : null,
+    conditions: rule.conditions ? JSON.stringify(rule.conditions) : null,
+    when: rule.when ? JSON.stringify(rule.when) : null,
+    inverted: rule.inverted,
+    reason: rule.reason ?? null,
+    priority: rule.priority,
+    enabled: rule.enabled,
+    valid_from: rule.validFrom,
+    valid_until: rule.validUntil,
+  };
+}
+
+/** The columns of a resource type. */
+export function resourceTypeColumns(type: ResourceType): Record<string, unknown> {
+  return { ...type, actions: JSON.stringify(type.actions), attributes: JSON.stringify(type.attributes) };
+}
+
+export function toRole(row: RoleRow, inherits: string[]): Role {
+  return { key: row.key, name: row.name, description: row.description, inherits };
+}
+
+export function toResourceType(row: ResourceTypeRow): ResourceType {
+  return {
+    type: row.type,
+    description: row.description,
+    actions: row.actions,
+    attributes: row.attributes,
+    source: row.source,
+    evaluator: row.evaluator,
+  };
+}

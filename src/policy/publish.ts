@@ -1,0 +1,129 @@
+/** A change of the policy, from the state under the lock to the announcement: one transaction, or nothing. */
+import { AppError, type Problem, policyInvalid } from '../errors.ts';
+import type { Database, Transaction } from '../storage/postgres.ts';
+import { canonicalText, compile } from './compile.ts';
+import type { LivePolicy } from './live-policy.ts';
+import type { Policy } from './policy.ts';
+import type { Snapshot } from './snapshot.ts';
+import {
+  currentRevision,
+  diffPolicies,
+  isEmptyDiff,
+  loadPolicy,
+  type PolicyDiff,
+  writeDiff,
+} from './store.ts';
+
+export interface Author {
+  id: string | null;
+  /** How people know them. */
+  name: string;
+}
+
+export interface PublishOptions {
+  db: Database;
+  live: LivePolicy;
+  evaluators: readonly string[];
+  author: Author;
+  message?: string;
+  /** Makes the new policy from the one in force. Parts are replaced, never changed in place. */
+  change(policy: Policy, trx: Transaction): Policy | Promise<Policy>;
+  /** Refuses by throwing; runs after the new policy compiled and before it is written. */
+  guard?(publication: Publication, trx: Transaction): Promise<void> | void;
+  /** Joins the transaction once all is written: the audit entry. */
+  record?(publication: Publication, trx: Transaction): Promise<void>;
+  /** The part that is being edited: problems below it are pointed at from there. */
+  focus?: { collection: keyof Policy; name: string };
+}
+
+export interface Publication {
+  before: Snapshot;
+  after: Snapshot;
+  diff: PolicyDiff;
+}
+
+/** Everything that changes the policy, or who may change it, holds this lock until its transaction ends. */
+export async function lockPolicy(trx: Transaction): Promise<void> {
+  await trx.raw(`SELECT pg_advisory_xact_lock(hashtext('castellan.policy'))`);
+}
+
+/**
+ * Publishes a change and puts it in force on this node; other nodes hear of it from the database.
+ * Returns what is in force then: the same snapshot as before when nothing changed.
+ * Throws `policy_invalid` with every problem, and whatever `change` and `guard` throw; then nothing has changed.
+ */
+export async function publish(options: PublishOptions): Promise<Publication> {
+  const publication = await options.db.transaction(async (trx) => {
+    await lockPolicy(trx);
+    const before = await snapshotUnderLock(trx, options);
+    const policy = await options.change(before.policy, trx);
+    const diff = diffPolicies(before.policy, policy);
+    if (isEmptyDiff(diff)) return { before, after: before, diff };
+    const publication = { before, after: compileNext(policy, before, options), diff };
+    await options.guard?.(publication, trx);
+    await writeDiff(trx, diff).catch(explainConflict);
+    await trx('revisions').insert({
+      number: publication.after.revision,
+      author_id: options.author.id,
+      author: options.author.name,
+      message: options.message ?? '',
+      diff: JSON.stringify(diff),
+      policy: canonicalText(policy),
+      digest: publication.after.digest,
+    });
+    await options.record?.(publication, trx);
+    return publication;
+  });
+  options.live.adopt(publication.after);
+  return publication;
+}
+
+async function snapshotUnderLock(trx: Transaction, { live, evaluators }: PublishOptions): Promise<Snapshot> {
+  const known = live.snapshot;
+  if ((await currentRevision(trx)) === known.revision) return known;
+  const { revision, policy } = await loadPolicy(trx, known.policy);
+  const { snapshot, problems } = compile(policy, { revision, evaluators, previous: known });
+  if (!snapshot) throw policyInvalid(problems);
+  return snapshot;
+}
+
+function compileNext(policy: Policy, before: Snapshot, { evaluators, focus }: PublishOptions): Snapshot {
+  const { snapshot, problems } = compile(policy, {
+    revision: before.revision + 1,
+    evaluators,
+    previous: before,
+  });
+  if (snapshot) return snapshot;
+  throw policyInvalid(focus ? pointFrom(problems, policy, focus) : problems);
+}
+
+function pointFrom(
+  problems: Problem[],
+  policy: Policy,
+  { collection, name }: NonNullable<PublishOptions['focus']>,
+): Problem[] {
+  const names = { resourceTypes: 'type', roles: 'key', rules: 'id' } as const;
+  const index = policy[collection].findIndex(
+    (part) => (part as unknown as Record<string, unknown>)[names[collection]] === name,
+  );
+  const prefix = `/${collection}/${index}/`;
+  return problems.map((problem) =>
+    problem.pointer.startsWith(prefix)
+      ? { ...problem, pointer: problem.pointer.slice(prefix.length - 1) }
+      : problem,
+  );
+}
+
+const FOREIGN_KEY_VIOLATION = '23503';
+
+/** A role that accounts still have cannot go; the database is the one to know. */
+function explainConflict(cause: unknown): never {
+  const { code, table } = cause as { code?: string; table?: string };
+  if (code === FOREIGN_KEY_VIOLATION && table === 'role_assignments') {
+    throw new AppError('role_in_use', {
+      message: 'accounts still have this role; take it from them first',
+      cause,
+    });
+  }
+  throw cause;
+}

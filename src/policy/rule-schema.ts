@@ -1,0 +1,124 @@
+/** The shapes of rules, roles and resource types as they are written, and the first check of a document against them. */
+import Joi from 'joi';
+import type { Problem } from '../errors.ts';
+import { attributeTypes } from './attributes.ts';
+import { escapePointer } from './parse-condition.ts';
+import type { ResourceType, Role, Rule } from './policy.ts';
+import { closest } from './suggest.ts';
+
+const ruleId = Joi.string().pattern(/^[a-z0-9][a-z0-9-]{0,99}$/, 'slug');
+const roleKey = Joi.string().pattern(/^[a-z][a-z0-9-]{0,62}$/, 'slug');
+const typeName = Joi.string().pattern(/^[a-z][a-z0-9.-]{0,62}$/, 'type name');
+const oneOrMore = Joi.alternatives(Joi.string(), Joi.array().items(Joi.string()).min(1).max(100)).required();
+const optional = (schema: Joi.Schema) => schema.allow(null);
+const instant = Joi.string().isoDate().allow(null).default(null);
+
+export const ruleSchema = Joi.object({
+  id: ruleId.description('stable across environments; made up when left out'),
+  role: optional(roleKey).description('a role, or everyone, authenticated, anonymous'),
+  principal: optional(Joi.string().pattern(/^[a-z][a-z0-9.-]*:[^\s:]{1,200}$/, 'user:<id>')).description(
+    'user:<id>, instead of a role',
+  ),
+  action: oneOrMore.description('manage = every action'),
+  subject: oneOrMore.description('the resource type; all = every one'),
+  fields: optional(Joi.array().items(Joi.string()).min(1).max(200)),
+  conditions: optional(Joi.object().unknown(true)).description(
+    'about the resource: a query in MongoDB style',
+  ),
+  when: optional(Joi.object().unknown(true)).description('about principal., action. and context.'),
+  inverted: Joi.boolean().default(false).description('true = deny'),
+  reason: optional(Joi.string().max(500)),
+  priority: Joi.number().integer().min(-1_000_000).max(1_000_000).default(0),
+  enabled: Joi.boolean().default(true),
+  validFrom: instant,
+  validUntil: instant,
+});
+
+export const roleSchema = Joi.object({
+  key: roleKey.required(),
+  name: Joi.string().min(1).max(100).default(Joi.ref('key')),
+  description: Joi.string().allow('').max(1000).default(''),
+  inherits: Joi.array().items(Joi.string()).unique().max(50).default([]),
+});
+
+const attributeType = Joi.string().valid(...Object.keys(attributeTypes));
+
+export const attributeSchema = Joi.object({
+  type: attributeType.required(),
+  items: attributeType,
+  enum: Joi.array().items(Joi.string(), Joi.number()).min(1).max(1000),
+  nullable: Joi.boolean(),
+});
+
+export const resourceTypeSchema = Joi.object({
+  type: typeName.required(),
+  description: Joi.string().allow('').max(1000).default(''),
+  actions: Joi.array()
+    .items(Joi.string().pattern(/^[a-z][a-z0-9-]{0,62}$/, 'slug'))
+    .unique()
+    .max(200)
+    .default([]),
+  attributes: Joi.object().pattern(Joi.string(), attributeSchema).default({}),
+  source: Joi.string()
+    .pattern(/^[a-z_][a-z0-9_]{0,62}$/, 'table name')
+    .allow(null)
+    .default(null),
+  evaluator: Joi.string().default('casl'),
+});
+
+export const policySchema = Joi.object({
+  version: Joi.number().valid(1).required(),
+  resourceTypes: Joi.array().items(resourceTypeSchema).default([]),
+  roles: Joi.array().items(roleSchema).default([]),
+  rules: Joi.array().items(ruleSchema).default([]),
+});
+
+export type Shaped<T> = { value: T; problems: Problem[] };
+
+/** A rule with its defaults and without what is null, or what is wrong with its shape. */
+export function shapeRule(input: unknown, base = ''): Shaped<Rule> {
+  const shaped = shape<Rule>(ruleSchema, input, base);
+  return { ...shaped, value: withoutNulls(shaped.value) };
+}
+
+export function shapeRole(input: unknown, base = ''): Shaped<Role> {
+  return shape(roleSchema, input, base);
+}
+
+export function shapeResourceType(input: unknown, base = ''): Shaped<ResourceType> {
+  return shape(resourceTypeSchema, input, base);
+}
+
+/** Checks a shape; every deviation is a problem with its pointer, and an unknown key gets a suggestion. */
+export function shape<T>(schema: Joi.ObjectSchema, input: unknown, base: string): Shaped<T> {
+  const { error, value } = schema.validate(input, {
+    abortEarly: false,
+    convert: false,
+    errors: { label: false },
+  });
+  return { value, problems: (error?.details ?? []).map((detail) => toProblem(detail, schema, base)) };
+}
+
+function toProblem(detail: Joi.ValidationErrorItem, schema: Joi.ObjectSchema, base: string): Problem {
+  const pointer = base + detail.path.map((part) => `/${escapePointer(String(part))}`).join('');
+  if (detail.type !== 'object.unknown') return { pointer, code: 'shape', message: detail.message };
+  const known = Object.keys(schema.describe().keys ?? {});
+  const suggestion = closest(String(detail.path.at(-1)), known);
+  return {
+    pointer,
+    code: 'unknown_key',
+    message: suggestion
+      ? `is not a key here; did you mean "${suggestion}"?`
+      : `is not a key here; there are ${known.join(', ')}`,
+    ...(suggestion && { suggestion }),
+  };
+}
+
+const keptNulls = new Set(['validFrom', 'validUntil']);
+
+function withoutNulls(rule: Rule): Rule {
+  if (typeof rule !== 'object' || rule === null) return rule;
+  return Object.fromEntries(
+    Object.entries(rule).filter(([key, value]) => value !== null || keptNulls.has(key)),
+  ) as unknown as Rule;
+}

@@ -1,0 +1,200 @@
+/** The policy's rows read whole, and the difference of two policies written back. */
+import type { Database, Transaction } from '../storage/postgres.ts';
+import { partText } from './compile.ts';
+import {
+  ResourceTypeRow,
+  RevisionRow,
+  RoleParentRow,
+  RoleRow,
+  RuleRow,
+  resourceTypeColumns,
+  ruleColumns,
+  toResourceType,
+  toRole,
+  toRule,
+} from './models.ts';
+import type { Policy, ResourceType, Role, Rule } from './policy.ts';
+
+/** What changed of one part of the policy, by name. */
+export interface PartDiff<T> {
+  added: T[];
+  changed: { before: T; after: T }[];
+  removed: T[];
+}
+
+export interface PolicyDiff {
+  resourceTypes: PartDiff<ResourceType>;
+  roles: PartDiff<Role>;
+  rules: PartDiff<Rule>;
+}
+
+export interface StoredPolicy {
+  revision: number;
+  policy: Policy;
+}
+
+/** The revision in force and its policy; parts equal to those of `known` are the same objects, so compiling is cheap. */
+export async function loadPolicy(db: Database | Transaction, known?: Policy): Promise<StoredPolicy> {
+  return inSnapshot(db, async (trx) => {
+    const [revision, types, roles, parents, rules] = [
+      await currentRevision(trx),
+      await ResourceTypeRow.query(trx).orderBy('type'),
+      await RoleRow.query(trx).where('builtIn', false).orderBy('key'),
+      await RoleParentRow.query(trx).orderBy(['roleKey', 'parentKey']),
+      await RuleRow.query(trx).orderBy('id'),
+    ];
+    const inherits = groupByRole(parents);
+    const loaded: Policy = {
+      resourceTypes: types.map(toResourceType),
+      roles: roles.map((row) =>
+        toRole(
+          row,
+          (inherits.get(row.key) ?? []).map((parent) => parent.parentKey),
+        ),
+      ),
+      rules: rules.map(toRule),
+    };
+    return { revision, policy: known ? reuse(loaded, known) : loaded };
+  });
+}
+
+/** The number of the revision in force; 0 before the first. */
+export async function currentRevision(db: Database | Transaction): Promise<number> {
+  const row = await RevisionRow.query(db).max('number as number').first();
+  return row?.number ?? 0;
+}
+
+/** One consistent view of all tables; inside a transaction, that transaction's. */
+async function inSnapshot<T>(db: Database | Transaction, read: (trx: Transaction) => Promise<T>): Promise<T> {
+  if (db.isTransaction) return read(db as Transaction);
+  return (db as Database).transaction(read, { isolationLevel: 'repeatable read', readOnly: true });
+}
+
+function groupByRole(parents: RoleParentRow[]): Map<string, RoleParentRow[]> {
+  const groups = new Map<string, RoleParentRow[]>();
+  for (const row of parents) groups.set(row.roleKey, [...(groups.get(row.roleKey) ?? []), row]);
+  return groups;
+}
+
+/** Keeps the objects of `known` where nothing changed, and its lists where nothing in them did. */
+function reuse(loaded: Policy, known: Policy): Policy {
+  return {
+    resourceTypes: reuseList(loaded.resourceTypes, known.resourceTypes, (type) => type.type),
+    roles: reuseList(loaded.roles, known.roles, (role) => role.key),
+    rules: reuseList(loaded.rules, known.rules, (rule) => rule.id),
+  };
+}
+
+function reuseList<T extends object>(loaded: T[], known: T[], nameOf: (part: T) => string): T[] {
+  const byName = new Map(known.map((part) => [nameOf(part), part]));
+  const list = loaded.map((part) => {
+    const before = byName.get(nameOf(part));
+    return before && partText(before) === partText(part) ? before : part;
+  });
+  return list.length === known.length && list.every((part, index) => part === known[index]) ? known : list;
+}
+
+/** What was added, changed and removed between two policies. */
+export function diffPolicies(before: Policy, after: Policy): PolicyDiff {
+  return {
+    resourceTypes: diffParts(before.resourceTypes, after.resourceTypes, (type) => type.type),
+    roles: diffParts(before.roles, after.roles, (role) => role.key),
+    rules: diffParts(before.rules, after.rules, (rule) => rule.id),
+  };
+}
+
+function diffParts<T extends object>(before: T[], after: T[], nameOf: (part: T) => string): PartDiff<T> {
+  const old = new Map(before.map((part) => [nameOf(part), part]));
+  const diff: PartDiff<T> = { added: [], changed: [], removed: [] };
+  for (const part of after) {
+    const previous = old.get(nameOf(part));
+    old.delete(nameOf(part));
+    if (!previous) diff.added.push(part);
+    else if (previous !== part && partText(previous) !== partText(part))
+      diff.changed.push({ before: previous, after: part });
+  }
+  diff.removed.push(...old.values());
+  return diff;
+}
+
+export function isEmptyDiff(diff: PolicyDiff): boolean {
+  return [diff.resourceTypes, diff.roles, diff.rules].every(
+    (part) => part.added.length + part.changed.length + part.removed.length === 0,
+  );
+}
+
+const BATCH = 1000;
+
+/** Writes a difference: what is referred to first, what refers to it after; removals the other way round. */
+export async function writeDiff(trx: Transaction, diff: PolicyDiff): Promise<void> {
+  await upsert(
+    trx,
+    'resource_types',
+    'type',
+    [...diff.resourceTypes.added, ...after(diff.resourceTypes)].map(resourceTypeColumns),
+  );
+  const roles = [...diff.roles.added, ...after(diff.roles)];
+  await upsert(
+    trx,
+    'roles',
+    'key',
+    roles.map(({ key, name, description }) => ({ key, name, description })),
+  );
+  await upsert(trx, 'rules', 'id', [...diff.rules.added, ...after(diff.rules)].map(ruleColumns));
+  await remove(
+    trx,
+    'rules',
+    'id',
+    diff.rules.removed.map(({ id }) => id),
+  );
+  await remove(
+    trx,
+    'role_parents',
+    'role_key',
+    [...roles, ...diff.roles.removed].map(({ key }) => key),
+  );
+  const parents = roles.flatMap((role) =>
+    role.inherits.map((parent) => ({ role_key: role.key, parent_key: parent })),
+  );
+  if (parents.length > 0) await trx.batchInsert('role_parents', parents, BATCH);
+  await remove(
+    trx,
+    'roles',
+    'key',
+    diff.roles.removed.map(({ key }) => key),
+  );
+  await remove(
+    trx,
+    'resource_types',
+    'type',
+    diff.resourceTypes.removed.map(({ type }) => type),
+  );
+}
+
+function after<T>(diff: PartDiff<T>): T[] {
+  return diff.changed.map((change) => change.after);
+}
+
+async function upsert(
+  trx: Transaction,
+  table: string,
+  key: string,
+  rows: Record<string, unknown>[],
+): Promise<void> {
+  for (let i = 0; i < rows.length; i += BATCH) {
+    const batch = rows.slice(i, i + BATCH);
+    const columns = Object.keys(batch[0] ?? {}).filter((column) => column !== key);
+    const updates = Object.fromEntries(columns.map((column) => [column, trx.raw('excluded.??', [column])]));
+    await trx(table)
+      .insert(batch)
+      .onConflict(key)
+      .merge({ ...updates, version: trx.raw('??.version + 1', [table]), updated_at: trx.fn.now() });
+  }
+}
+
+async function remove(trx: Transaction, table: string, key: string, names: string[]): Promise<void> {
+  for (let i = 0; i < names.length; i += BATCH)
+    await trx(table)
+      .whereIn(key, names.slice(i, i + BATCH))
+      .delete();
+}

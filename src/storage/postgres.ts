@@ -1,0 +1,63 @@
+/** The connection pool to PostgreSQL, given by URL or embedded, and the migrations. */
+import knexFactory, { type Knex } from 'knex';
+import { migrationSource } from '../../migrations/index.ts';
+
+export type Database = Knex;
+export type Transaction = Knex.Transaction;
+
+const OLDEST_MAJOR = 14;
+
+export interface PostgresOptions {
+  url: string;
+  poolMax: number;
+  /** Shown in pg_stat_activity. */
+  applicationName?: string;
+}
+
+/** A pool that does not connect before it is asked to. */
+export function openPool({ url, poolMax, applicationName = 'castellan' }: PostgresOptions): Database {
+  return knexFactory({
+    client: 'pg',
+    connection: { connectionString: url, application_name: applicationName, connectionTimeoutMillis: 5000 },
+    pool: { min: 0, max: poolMax },
+    acquireConnectionTimeout: 10_000,
+    migrations: { migrationSource },
+  });
+}
+
+/** A database that cannot be used; the message is one line for the operator. */
+export class DatabaseError extends Error {
+  override name = 'DatabaseError';
+}
+
+/** Connects once and looks at the server's version. Throws DatabaseError when it cannot be reached or is too old. */
+export async function checkServer(db: Database, url: string): Promise<void> {
+  const where = `PostgreSQL at ${withoutPassword(url)}`;
+  const version = await db
+    .raw('SHOW server_version_num')
+    .then((result) => Number(result.rows[0].server_version_num))
+    .catch((cause) => {
+      throw new DatabaseError(`${where} cannot be reached: ${messageOf(cause)}`, { cause });
+    });
+  const major = Math.floor(version / 10_000);
+  if (major < OLDEST_MAJOR) {
+    throw new DatabaseError(`${where} is version ${major}; at least ${OLDEST_MAJOR} is needed`);
+  }
+}
+
+/** Brings the schema up to date; several processes may do it at once. */
+export async function migrate(db: Database): Promise<string[]> {
+  const [, applied] = await db.migrate.latest();
+  return applied;
+}
+
+function withoutPassword(url: string): string {
+  const parsed = new URL(url);
+  return `${parsed.host}${parsed.pathname}`;
+}
+
+/** pg gives an AggregateError without a message when several addresses refuse. */
+function messageOf(cause: unknown): string {
+  if (cause instanceof AggregateError) return cause.errors.map(messageOf).join('; ');
+  return cause instanceof Error ? cause.message : String(cause);
+}
