@@ -71,7 +71,8 @@ export async function openCluster(dataDir: string, log: (message: string) => voi
     return { data: join(real, 'data'), logFile: join(real, 'server.log'), password, binaries, account };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`The embedded PostgreSQL in ${home} cannot be used: ${reason}`, { cause });
+    const hint = reason.startsWith('EACCES') ? '; start it as the user who owns it, or set DATABASE_URL' : '';
+    throw new Error(`The embedded PostgreSQL in ${home} cannot be used: ${reason}${hint}`, { cause });
   }
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { access, chmod, mkdtemp, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,7 +21,11 @@ describe('embedded PostgreSQL', function () {
     dataDir = join(await mkdtemp(join(tmpdir(), 'castellan-test-')), "it's a data dir");
     await allowPassage(join(dataDir, '..'));
   });
-  afterEach(() => rm(join(dataDir, '..'), { recursive: true, force: true }));
+  afterEach(async () => {
+    // It is a symlink where root's server could not reach the temporary directory.
+    await rm(await realpath(join(dataDir, 'postgres')), { recursive: true, force: true });
+    await rm(join(dataDir, '..'), { recursive: true, force: true });
+  });
 
   it('keeps its data over stop and start', async () => {
     const first = await start();
