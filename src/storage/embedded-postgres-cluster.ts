@@ -71,7 +71,7 @@ export async function openCluster(dataDir: string, log: (message: string) => voi
     return { data: join(real, 'data'), logFile: join(real, 'server.log'), password, binaries, account };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const hint = reason.startsWith('EACCES') ? '; start it as the user who owns it, or set DATABASE_URL' : '';
+    const hint = hasCode(cause, 'EACCES') ? '; start it as the user who owns it, or set DATABASE_URL' : '';
     throw new Error(`The embedded PostgreSQL in ${home} cannot be used: ${reason}${hint}`, { cause });
   }
 }
@@ -134,9 +134,13 @@ async function exists(path: string): Promise<boolean> {
     await access(path);
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
+    if (hasCode(error, 'ENOENT')) return false;
     throw error;
   }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 function settings(values: Record<string, string>): string[] {
