@@ -127,7 +127,8 @@ function toQuery(conjunct: Conjunct): Query | undefined {
   for (const part of conjunct) {
     const tests = part.kind === 'element' ? elementTests(part.of) : plainTests(part);
     if (!tests) return undefined;
-    const merged = (query[part.path] ??= {});
+    const merged = query[part.path] ?? {};
+    query[part.path] = merged;
     for (const [operator, value] of Object.entries(tests)) {
       if (operator in merged && merged[operator] !== value) return undefined;
       merged[operator] = value;

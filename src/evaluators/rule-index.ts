@@ -29,7 +29,10 @@ function compileRule(rule: AbilityRule): (request: AccessRequest) => boolean {
 }
 
 /** What is left of `when` once the principal is known is about these. */
-export function requestFacts({ action, context }: AccessRequest): Record<string, unknown> {
+export function requestFacts({
+  action,
+  context,
+}: Pick<AccessRequest, 'action' | 'context'>): Record<string, unknown> {
   return { action: { ...action.properties, name: action.name }, context };
 }
 

@@ -40,6 +40,23 @@ export function compile(policy: Policy, options: CompileOptions): Compiled {
   return { snapshot: Object.freeze(snapshot) };
 }
 
+/** Before the first revision: no types, no rules, so everything is denied. */
+export function emptySnapshot(): Snapshot {
+  const policy: Policy = { resourceTypes: [], roles: [], rules: [] };
+  return Object.freeze({
+    revision: 0,
+    digest: digestOf(policy),
+    policy,
+    types: new Map(),
+    roles: new Map(),
+    lineage: new Map(),
+    rules: new Map(),
+    rulesByRole: new Map(),
+    rulesByPrincipal: new Map(),
+    boundariesMs: [],
+  });
+}
+
 /** SHA-256 of the policy as JSON with sorted keys, parts in the order of their names. */
 export function digestOf(policy: Policy): string {
   return createHash('sha256').update(canonicalText(policy)).digest('hex');

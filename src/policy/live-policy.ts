@@ -1,7 +1,7 @@
 /** The policy in force on this node: one reference to one snapshot, swapped whole. */
 import { AppError, type Problem, policyInvalid } from '../errors.ts';
 import type { Database } from '../storage/postgres.ts';
-import { compile } from './compile.ts';
+import { compile, emptySnapshot } from './compile.ts';
 import type { Policy } from './policy.ts';
 import type { Snapshot } from './snapshot.ts';
 import { currentRevision, loadPolicy } from './store.ts';
@@ -75,7 +75,8 @@ export class LivePolicy {
   async load(): Promise<void> {
     const asked = Date.now();
     const { revision, policy } = await loadPolicy(this.#options.db, this.#snapshot?.policy);
-    if (this.#snapshot?.revision !== revision) this.adopt(this.compile(policy, revision));
+    if (this.#snapshot?.revision !== revision)
+      this.adopt(revision === 0 ? emptySnapshot() : this.compile(policy, revision));
     this.#confirmedAtMs = asked;
   }
 

@@ -200,7 +200,7 @@ function readOperand(
       reading,
       at,
       'template',
-      'a template stands for a whole value: ${principal.<attribute>} and nothing beside it',
+      `a template stands for a whole value: $\{principal.<attribute>} and nothing beside it`,
     );
   }
   const problem = valueProblem(operator, value, spec);

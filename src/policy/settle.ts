@@ -41,13 +41,13 @@ function settleAt(condition: Condition, principal: Facts, unknown: boolean): Con
 
 /** The operand without templates, or undefined when one cannot be resolved. */
 function resolve(operand: Operand, principal: Facts): Operand | undefined {
-  if (isTemplate(operand)) return valueOf(operand.template, principal);
+  if (isTemplate(operand)) return principalValue(operand.template, principal);
   if (!Array.isArray(operand)) return operand;
-  const items = operand.map((item) => (isTemplate(item) ? valueOf(item.template, principal) : item));
+  const items = operand.map((item) => (isTemplate(item) ? principalValue(item.template, principal) : item));
   return items.includes(undefined) ? undefined : (items as Scalar[]);
 }
 
-function valueOf(path: string, principal: Facts): Operand | undefined {
+function principalValue(path: string, principal: Facts): Operand | undefined {
   const value = read(principal, path.split('.'));
   const isScalar = (item: unknown) => ['string', 'number', 'boolean'].includes(typeof item);
   return isScalar(value) || (Array.isArray(value) && value.every(isScalar)) ? (value as Operand) : undefined;

@@ -1,0 +1,84 @@
+/** Abilities, made once: in process, then Redis, then made anew. */
+import { LRUCache } from 'lru-cache';
+import { type Ability, makeAbility, type Principal } from '../policy/ability.ts';
+import { type Snapshot, timeSlice } from '../policy/snapshot.ts';
+import type { SharedCache } from '../storage/shared-cache.ts';
+
+export type CacheTier = 'process' | 'redis' | 'made';
+
+export interface AbilityCacheOptions {
+  shared: SharedCache;
+  maxEntries?: number;
+  onLookup?(tier: CacheTier): void;
+}
+
+/** Raised when the stored form changes: what older versions left in Redis is then never asked for. */
+const FORMAT = 1;
+const SHARED_TTL_SECONDS = 3600;
+/** Beyond this, reading it from Redis takes longer than making it. */
+const LARGEST_SHARED = 256 * 1024;
+
+/**
+ * Looks up abilities. The key holds everything an ability is made from (the policy's digest and revision, the slice of
+ * time, the principal's facts and access version), so a hit is never wrong and nothing is ever invalidated.
+ */
+export function abilityCache({ shared, maxEntries = 10_000, onLookup }: AbilityCacheOptions) {
+  const made = new LRUCache<string, Ability>({ max: maxEntries });
+  const flights = new Map<string, Promise<Ability>>();
+  const lastOf = new WeakMap<Principal, { snapshot: Snapshot; slice: number; ability: Ability }>();
+
+  return function abilityOf(snapshot: Snapshot, principal: Principal): Ability | Promise<Ability> {
+    const nowMs = Date.now();
+    const slice = timeSlice(snapshot, nowMs);
+    const last = lastOf.get(principal);
+    if (last && last.snapshot === snapshot && last.slice === slice) {
+      onLookup?.('process');
+      return last.ability;
+    }
+    const key = `ability:${FORMAT}:${snapshot.digest}:${snapshot.revision}:${slice}:${principal.digest}`;
+    const keep = (ability: Ability) => {
+      lastOf.set(principal, { snapshot, slice, ability });
+      return ability;
+    };
+    const known = made.get(key);
+    if (known) {
+      onLookup?.('process');
+      return keep(known);
+    }
+    let flight = flights.get(key);
+    if (!flight) {
+      flight = fetchOrMake(key, () => makeAbility(snapshot, principal, nowMs), shared, onLookup).finally(() =>
+        flights.delete(key),
+      );
+      flights.set(key, flight);
+      void flight.then((ability) => made.set(key, ability)).catch(() => {});
+    }
+    return flight.then(keep);
+  };
+}
+
+async function fetchOrMake(
+  key: string,
+  make: () => Ability,
+  shared: SharedCache,
+  onLookup: AbilityCacheOptions['onLookup'],
+): Promise<Ability> {
+  const stored = parse(await shared.get(key), key);
+  onLookup?.(stored ? 'redis' : 'made');
+  if (stored) return stored;
+  const ability = make();
+  const text = JSON.stringify({ key, ability });
+  if (text.length <= LARGEST_SHARED) void shared.set(key, text, SHARED_TTL_SECONDS);
+  return ability;
+}
+
+/** What is not exactly an entry of this key is as good as nothing. */
+function parse(text: string | undefined, key: string): Ability | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const entry = JSON.parse(text);
+    return entry?.key === key && Array.isArray(entry.ability?.rules) ? entry.ability : undefined;
+  } catch {
+    return undefined;
+  }
+}

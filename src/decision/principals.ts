@@ -1,0 +1,57 @@
+/** Accounts as principals: read with their roles, in one query. */
+import type { Principal } from '../policy/ability.ts';
+import { ACCOUNT_TYPE } from '../policy/built-in.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
+import type { Database, Transaction } from '../storage/postgres.ts';
+import { principalOf } from './access-request.ts';
+
+/** What an account is made a principal of. */
+export interface AccountFacts {
+  id: string;
+  email: string;
+  firstName: string;
+  lastName: string;
+  patronymic: string | null;
+  isActive: boolean;
+  attributes: Record<string, unknown>;
+  accessVersion: number;
+  createdAt: Date;
+  roles: string[];
+}
+
+/** Columns of `accounts` (as a) and its roles, to be selected by whoever needs a principal. */
+export const accountFactColumns = `
+  a.id, a.email, a.first_name AS "firstName", a.last_name AS "lastName", a.patronymic, a.is_active AS "isActive",
+  a.attributes, a.access_version::float8 AS "accessVersion", a.created_at AS "createdAt",
+  ARRAY(SELECT role_key FROM role_assignments r WHERE r.account_id = a.id ORDER BY role_key) AS roles`;
+
+/** The accounts of these ids, as many as there are. */
+export async function findAccountFacts(
+  db: Database | Transaction,
+  ids: readonly string[],
+): Promise<AccountFacts[]> {
+  const { rows } = await db.raw(`SELECT ${accountFactColumns} FROM accounts a WHERE a.id = ANY (?::uuid[])`, [
+    ids as string[],
+  ]);
+  return rows;
+}
+
+/** The account as principal under a snapshot. Declared attributes of the account itself win over those stored beside. */
+export function accountPrincipal(facts: AccountFacts, snapshot: Snapshot): Principal {
+  return principalOf(
+    {
+      type: ACCOUNT_TYPE,
+      id: facts.id,
+      roles: facts.roles,
+      attributes: accountAttributes(facts),
+      accessVersion: facts.accessVersion,
+    },
+    snapshot.types.get(ACCOUNT_TYPE),
+  );
+}
+
+/** The account as a resource of type `user`: its own columns win over stored attributes of the same name. */
+export function accountAttributes(facts: AccountFacts): Record<string, unknown> {
+  const { attributes, roles: _roles, accessVersion: _version, ...columns } = facts;
+  return { ...attributes, ...columns };
+}

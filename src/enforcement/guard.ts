@@ -1,0 +1,57 @@
+/** The guard of our own endpoint tables. */
+import type { DecisionPoint } from '../decision/decide.ts';
+import { AppError } from '../errors.ts';
+import type { Guard } from '../http/endpoint.ts';
+import type { LivePolicy } from '../policy/live-policy.ts';
+import { principalFor } from '../sessions/authenticate.ts';
+import type { Access, AccessContext } from './access.ts';
+import type { Gatekeeper } from './gatekeeper.ts';
+
+export interface GuardOptions {
+  live: LivePolicy;
+  decisions: DecisionPoint;
+  gatekeeper: Gatekeeper;
+}
+
+/**
+ * Before the input is read, those are turned away who could not enter with any input: they learn nothing of what is
+ * there or what would be valid. With the input known, the one resource is loaded and decided on.
+ */
+export function guard({ live, decisions, gatekeeper }: GuardOptions): Guard<Access, AccessContext> {
+  return {
+    beforeInput: async (req, res, access) => {
+      if (access === 'public') return;
+      if (access === 'authenticated') {
+        if (!req.identity)
+          throw new AppError('unauthenticated', {
+            message: 'log in, or send a token as Authorization: Bearer',
+          });
+        return;
+      }
+      await gatekeeper.requirePossible(req, res, access);
+    },
+    admit: async (call, access) => {
+      const { req, res } = call;
+      const snapshot =
+        typeof access === 'string' ? (req.snapshot ?? live.snapshot) : await gatekeeper.pin(req, res);
+      const known = { identity: req.identity, principal: principalFor(req, snapshot), snapshot };
+      if (typeof access === 'string' || !access.load)
+        return { ...known, loaded: undefined, request: undefined, decision: undefined };
+      const loaded = await access.load(call);
+      const { request, decision } = await gatekeeper.requireAllowed(req, res, access, loaded);
+      const written = access.writes?.(call) ?? [];
+      const permitted = await decisions.permittedFields(snapshot, request, written);
+      refuseFields(written.filter((field) => !permitted.has(field)));
+      return { ...known, loaded, request, decision };
+    },
+  };
+}
+
+function refuseFields(fields: string[]): void {
+  if (fields.length === 0) return;
+  const errors = fields.map((field) => ({
+    pointer: `/${field.replaceAll('.', '/')}`,
+    message: 'may not be written by you',
+  }));
+  throw new AppError('fields_denied', { message: `you may not write ${fields.join(', ')}`, errors });
+}

@@ -1,0 +1,61 @@
+/** Replies without the fields that may not be read. */
+import type { AccessRequest } from '../decision/access-request.ts';
+import type { DecisionPoint } from '../decision/decide.ts';
+import { read } from '../policy/matcher.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
+
+/**
+ * A copy of `shown` with only what the request's action is granted on. Top-level fields that are not attributes of the
+ * type are left out too: what the policy does not know it cannot grant. Below an attribute, rules may name parts.
+ */
+export async function maskFields<T extends object>(
+  decisions: DecisionPoint,
+  snapshot: Snapshot,
+  request: AccessRequest,
+  shown: T,
+): Promise<Partial<T>> {
+  const tops = Object.keys(shown).filter((field) => field === 'id' || isAttribute(snapshot, request, field));
+  const parts = partsNamed(snapshot, request.resource.type);
+  const permitted = await decisions.permittedFields(snapshot, request, [...tops, ...parts]);
+  const masked: Record<string, unknown> = {};
+  for (const field of tops)
+    if (permitted.has(field)) masked[field] = (shown as Record<string, unknown>)[field];
+  for (const path of parts) showPart(path, permitted.has(path), shown, masked);
+  return masked as Partial<T>;
+}
+
+function isAttribute(snapshot: Snapshot, request: AccessRequest, field: string): boolean {
+  return Object.hasOwn(snapshot.types.get(request.resource.type)?.attributes ?? {}, field);
+}
+
+const partsBySnapshot = new WeakMap<Snapshot, Map<string, string[]>>();
+
+/** The dotted paths that any rule about the type names, shortest first. */
+function partsNamed(snapshot: Snapshot, type: string): string[] {
+  const known = partsBySnapshot.get(snapshot) ?? new Map<string, string[]>();
+  partsBySnapshot.set(snapshot, known);
+  const found = known.get(type);
+  if (found) return found;
+  const about = [...snapshot.rules.values()].filter(({ subjects }) => subjects.includes(type));
+  const paths = new Set(about.flatMap(({ fields }) => fields ?? []).filter((field) => field.includes('.')));
+  const sorted = [...paths].sort((a, b) => a.length - b.length);
+  known.set(type, sorted);
+  return sorted;
+}
+
+/** Adds a part that is granted below one that is not, or takes away one that is not below one that is. */
+function showPart(path: string, granted: boolean, shown: object, masked: Record<string, unknown>): void {
+  const segments = path.split('.');
+  const last = segments.pop();
+  const value = read(shown, path.split('.'));
+  if (last === undefined || value === undefined) return;
+  let place = masked;
+  for (const segment of segments) {
+    const below = place[segment];
+    if (!granted && (typeof below !== 'object' || below === null)) return;
+    place[segment] = typeof below === 'object' && below !== null ? { ...below } : {};
+    place = place[segment] as Record<string, unknown>;
+  }
+  if (granted) place[last] = value;
+  else delete place[last];
+}

@@ -1,0 +1,48 @@
+/** Access control for any Express route: the same gate as our own endpoints, as middleware. */
+import type { Request, RequestHandler } from 'express';
+import type { AccessRequest } from '../decision/access-request.ts';
+import type { Decision } from '../decision/decision.ts';
+import type { Gatekeeper } from './gatekeeper.ts';
+
+export interface RequireAccessOptions {
+  action: string;
+  /** The resource type. */
+  resource: string;
+  /**
+   * The attributes of the resource that the request is about; undefined: there is none (404). Left out for a
+   * collection: then those pass who could do it to some resource of the type, and the handler narrows what it shows.
+   */
+  load?(req: Request): Promise<object | undefined> | object | undefined;
+}
+
+declare module 'express-serve-static-core' {
+  interface Request {
+    /** Set by `requireAccess`. */
+    access?: {
+      resource: object | undefined;
+      request: AccessRequest | undefined;
+      decision: Decision | undefined;
+    };
+  }
+}
+
+/**
+ * Makes `requireAccess({ action, resource, load })`. It answers 401 when nobody is identified, 403 when the principal
+ * may not, 404 when there is no such resource (as problem+json, through `problemHandler`), and otherwise puts what was
+ * loaded and decided on `req.access`.
+ */
+export function requireAccessWith(gatekeeper: Gatekeeper) {
+  return function requireAccess({ action, resource, load }: RequireAccessOptions): RequestHandler {
+    const question = { action, resource };
+    return async (req, res, next) => {
+      if (!load) {
+        await gatekeeper.requirePossible(req, res, question);
+        req.access = { resource: undefined, request: undefined, decision: undefined };
+        return next();
+      }
+      const found = await load(req);
+      req.access = { resource: found, ...(await gatekeeper.requireAllowed(req, res, question, found)) };
+      next();
+    };
+  };
+}

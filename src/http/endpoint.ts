@@ -1,0 +1,114 @@
+/** The endpoint type: a table entry that says method, path, who may enter, what is sent, and how it is answered. */
+import type { Request, RequestHandler, Response, Router } from 'express';
+import Joi from 'joi';
+import { AppError, type FieldError } from '../errors.ts';
+import type { BodyReader } from './json-body.ts';
+
+export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+
+export interface Reply {
+  status: number;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+/** What a handler gets: the parsed input, and what the guard found out. */
+export interface Call<Context, Body = unknown, Query = unknown> {
+  req: Request;
+  res: Response;
+  params: Record<string, string>;
+  body: Body;
+  query: Query;
+  context: Context;
+}
+
+/** `Access` says who may enter and cannot be left out; what it can be is the guard's business. */
+export interface Endpoint<Access, Context> {
+  method: Method;
+  /** Below the list's base, in Express syntax. */
+  path: string;
+  summary: string;
+  access: Access;
+  params?: Joi.ObjectSchema;
+  query?: Joi.ObjectSchema;
+  body?: Joi.ObjectSchema;
+  /** What the body looks like, where the handler checks it itself. */
+  bodyShape?: Joi.Schema;
+  /** The answer when all goes well. */
+  reply: { status: number; description: string; shape?: Joi.Schema };
+  /** Codes of errors beside those that any endpoint can give. */
+  errors?: readonly string[];
+  handle(call: Call<Context>): Promise<Reply> | Reply;
+}
+
+/** Decides who may enter, before the input is looked at and again when it is known. Throws to refuse. */
+export interface Guard<Access, Context> {
+  beforeInput(req: Request, res: Response, access: Access): Promise<void>;
+  admit(call: Omit<Call<Context>, 'context'>, access: Access): Promise<Context>;
+}
+
+export interface MountOptions<Access, Context> {
+  guard: Guard<Access, Context>;
+  readBody: BodyReader;
+}
+
+/** Puts a list of endpoints on a router; other methods on their paths answer 405. */
+export function mountEndpoints<Access, Context>(
+  router: Router,
+  endpoints: readonly Endpoint<Access, Context>[],
+  options: MountOptions<Access, Context>,
+): void {
+  for (const endpoint of endpoints) router[endpoint.method](endpoint.path, serve(endpoint, options));
+  for (const path of new Set(endpoints.map((endpoint) => endpoint.path))) {
+    const methods = endpoints
+      .filter((endpoint) => endpoint.path === path)
+      .map(({ method }) => method.toUpperCase());
+    const allow = (methods.includes('GET') ? [...methods, 'HEAD'] : methods).join(', ');
+    router.all(path, (_req, res) => {
+      res.setHeader('Allow', allow);
+      throw new AppError('method_not_allowed', { message: `it answers ${allow}` });
+    });
+  }
+}
+
+function serve<Access, Context>(
+  endpoint: Endpoint<Access, Context>,
+  { guard, readBody }: MountOptions<Access, Context>,
+): RequestHandler {
+  return async (req, res) => {
+    await guard.beforeInput(req, res, endpoint.access);
+    const params = parse(endpoint.params ?? anyStrings, req.params, '/params') as Record<string, string>;
+    const query = parse(endpoint.query ?? nothing, { ...req.query }, '/query');
+    const sent = endpoint.body || endpoint.bodyShape ? await readBody(req, res) : undefined;
+    const body = endpoint.body ? parse(endpoint.body, sent ?? {}, '') : sent;
+    const call = { req, res, params, query, body };
+    const context = await guard.admit(call, endpoint.access);
+    send(res, await endpoint.handle({ ...call, context }));
+  };
+}
+
+const anyStrings = Joi.object().pattern(Joi.string(), Joi.string());
+const nothing = Joi.object();
+
+/** The value as the schema makes it. Throws `invalid_request` with a pointer for each thing that is wrong. */
+export function parse(schema: Joi.ObjectSchema, value: unknown, base: string): unknown {
+  const result = schema.validate(value, { abortEarly: false, errors: { label: false }, convert: true });
+  if (!result.error) return result.value;
+  const errors: FieldError[] = result.error.details.map((detail) => ({
+    pointer:
+      base +
+      detail.path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
+    message: detail.message,
+  }));
+  throw new AppError('invalid_request', {
+    message: errors.map(({ pointer, message }) => `${pointer || '/'} ${message}`).join('; '),
+    errors,
+  });
+}
+
+function send(res: Response, { status, body, headers = {} }: Reply): void {
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+  if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'no-store');
+  if (body === undefined) res.status(status).end();
+  else res.status(status).json(body);
+}

@@ -1,0 +1,18 @@
+/** Cross-site request forgery: a change identified by a cookie must come from our own pages. */
+import type { Request } from 'express';
+
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/**
+ * Whether a request may use the session cookie. Changes need `Sec-Fetch-Site: same-origin` (or none, as typed by a
+ * person), or an `Origin` that is the host asked or one allowed. A browser always sends one of the two with a change;
+ * a client that sends neither is no browser and was not lured.
+ */
+export function mayUseCookie(req: Request, allowedOrigins: readonly string[]): boolean {
+  if (SAFE_METHODS.has(req.method)) return true;
+  const origin = req.headers.origin;
+  if (origin !== undefined && allowedOrigins.includes(origin)) return true;
+  const site = req.headers['sec-fetch-site'];
+  if (site !== undefined) return site === 'same-origin' || site === 'none';
+  return origin === undefined || origin === `${req.protocol}://${req.headers.host}`;
+}

@@ -1,0 +1,201 @@
+/** The composition root: every long-lived thing, built once, closed in the opposite order. */
+import type { Logger } from 'pino';
+import type { Config } from './config.ts';
+import { abilityCache } from './decision/ability-cache.ts';
+import { type DecisionRecord, decisionPoint } from './decision/decide.ts';
+import { gatekeeper } from './enforcement/gatekeeper.ts';
+import { guard } from './enforcement/guard.ts';
+import { requireAccessWith } from './enforcement/require-access.ts';
+import { evaluatorNames, makeEvaluators } from './evaluators/index.ts';
+import { jsonBodyReader } from './http/json-body.ts';
+import { type Metrics, makeMetrics } from './http/metrics.ts';
+import type { Check } from './http/operations.ts';
+import { type Change, ChangeFeed } from './policy/change-feed.ts';
+import { LivePolicy } from './policy/live-policy.ts';
+import { LiveSessions } from './sessions/live-sessions.ts';
+import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
+import { memoryCache } from './storage/memory-cache.ts';
+import { checkServer, type Database, migrate, openPool } from './storage/postgres.ts';
+import { redisCache } from './storage/redis-cache.ts';
+import type { SharedCache } from './storage/shared-cache.ts';
+
+/** The database as the settings say it: embedded or by URL, reachable, migrated. */
+export interface Storage {
+  db: Database;
+  databaseUrl: string;
+  close(): Promise<void>;
+}
+
+export type Services = Awaited<ReturnType<typeof makeServices>>;
+
+/** Connects and migrates. Throws DatabaseError with one line for the operator. */
+export async function openStorage(config: Config, log?: (line: string) => void): Promise<Storage> {
+  const embedded = config.databaseUrl
+    ? undefined
+    : await startEmbeddedPostgres({ dataDir: config.dataDir, ...(log && { log }) });
+  const databaseUrl = config.databaseUrl ?? embedded?.url ?? '';
+  const db = openPool({ url: databaseUrl, poolMax: config.databasePoolMax });
+  const close = async () => {
+    await db.destroy();
+    await embedded?.stop();
+  };
+  try {
+    await checkServer(db, databaseUrl);
+    await migrate(db);
+  } catch (cause) {
+    await close();
+    throw cause;
+  }
+  return { db, databaseUrl, close };
+}
+
+/** Builds everything on an open storage; the policy is loaded and the feed is open when it resolves. */
+export async function makeServices(config: Config, storage: Storage, logger: Logger) {
+  const { db } = storage;
+  const metrics = makeMetrics();
+  const shared = openSharedCache(config, logger, metrics);
+  const sessions = new LiveSessions({ db, idleSeconds: config.sessionIdleSeconds });
+  const live = makeLivePolicy(config, db, logger, metrics);
+  const abilityOf = abilityCache({ shared, onLookup: (tier) => metrics.abilityLookups.inc({ tier }) });
+  const decisions = decisionPoint({
+    evaluators: makeEvaluators({ abilityOf }),
+    record: (entry) => measure(entry, metrics, logger),
+  });
+  const gate = gatekeeper({
+    live,
+    decisions,
+    minRevisionWaitMs: config.minRevisionWaitMs,
+    hideForbidden: config.hideForbidden,
+  });
+  const feed = new ChangeFeed({
+    db,
+    databaseUrl: storage.databaseUrl,
+    shared,
+    pollMs: config.policyPollMs,
+    onChange: (change) => applyChange(change, live, sessions),
+    onGap: () => {
+      sessions.forgetAll();
+      void live.refresh();
+    },
+    onConfirmed: (revision, atMs) => void live.confirm(revision, atMs),
+    onTrouble: (what, cause) => logger.warn({ err: cause }, `change feed: ${what} failed, the poll goes on`),
+  });
+  await live.load();
+  await feed.open();
+  return {
+    config,
+    db,
+    logger,
+    metrics,
+    shared,
+    live,
+    feed,
+    sessions,
+    abilityOf,
+    decisions,
+    gatekeeper: gate,
+    requireAccess: requireAccessWith(gate),
+    mounting: {
+      guard: guard({ live, decisions, gatekeeper: gate }),
+      readBody: jsonBodyReader(config.bodyLimitBytes),
+    },
+    evaluatorNames,
+    checks: healthChecks(config, db, live, feed, shared),
+    refreshGauges: () => {
+      metrics.revision.set(live.health().revision);
+      metrics.feedLagSeconds.set(feed.health().polledMsAgo / 1000);
+      metrics.listening.set(feed.health().listening ? 1 : 0);
+      metrics.redisUp.set(shared.isUp() ? 1 : 0);
+    },
+    close: async () => {
+      await feed.close();
+      await shared.close();
+    },
+  };
+}
+
+function openSharedCache(config: Config, logger: Logger, metrics: Metrics): SharedCache {
+  if (!config.redisUrl) return memoryCache();
+  metrics.registry.registerMetric(metrics.redisUp);
+  return redisCache({
+    url: config.redisUrl,
+    commandTimeoutMs: config.redisCommandTimeoutMs,
+    prefix: config.redisPrefix,
+    onStatus: (up, cause) =>
+      up
+        ? logger.info('Redis answers')
+        : logger.warn({ err: cause }, 'Redis does not answer; going on from Postgres'),
+  });
+}
+
+function makeLivePolicy(config: Config, db: Database, logger: Logger, metrics: Metrics): LivePolicy {
+  return new LivePolicy({
+    db,
+    evaluators: evaluatorNames,
+    staleAfterMs: config.policyStaleSeconds * 1000,
+    onAdopted: ({ revision, policy }) =>
+      logger.info({ revision, rules: policy.rules.length }, 'policy in force'),
+    onFailure: (revision, cause) => {
+      metrics.policyFailures.inc();
+      logger.error({ revision, err: cause }, 'this revision cannot be put in force; the one before stays');
+    },
+  });
+}
+
+function applyChange(change: Change, live: LivePolicy, sessions: LiveSessions): void {
+  if (change.kind === 'principal') sessions.forgetAccount(change.subject);
+  else if (change.kind === 'session') sessions.forgetSession(change.subject);
+  else if (Number(change.subject) > live.snapshot.revision) void live.refresh();
+}
+
+function measure(
+  { request, decision, evaluator, durationMs, doubt }: DecisionRecord,
+  metrics: Metrics,
+  logger: Logger,
+): void {
+  metrics.decisions.inc({ outcome: doubt ? 'doubt' : decision.allow ? 'allow' : 'deny', evaluator });
+  metrics.decisionSeconds.observe({ evaluator }, durationMs / 1000);
+  if (doubt)
+    logger.warn(
+      { err: doubt, action: request.action.name, resource: request.resource.type },
+      'denied in doubt',
+    );
+}
+
+function healthChecks(
+  config: Config,
+  db: Database,
+  live: LivePolicy,
+  feed: ChangeFeed,
+  shared: SharedCache,
+): Check[] {
+  return [
+    { name: 'postgres', check: async () => ({ ok: Boolean(await db.raw('SELECT 1').timeout(2000)) }) },
+    {
+      name: 'policy',
+      check: () => {
+        const { revision, stale, failure, confirmedMsAgo } = live.health();
+        const wrong =
+          failure && `revision ${failure.revision} does not compile here: ${failure.problems[0]?.message}`;
+        return {
+          ok: !stale,
+          detail:
+            wrong ??
+            (stale ? `not confirmed for ${Math.round(confirmedMsAgo / 1000)} s` : `revision ${revision}`),
+        };
+      },
+    },
+    {
+      name: 'feed',
+      check: () => ({ ok: true, detail: feed.health().listening ? 'listening' : 'not listening; polling' }),
+    },
+    ...(config.redisUrl
+      ? [
+          {
+            name: 'redis',
+            check: () => ({ ok: true, detail: shared.isUp() ? 'answers' : 'down; going on from Postgres' }),
+          },
+        ]
+      : []),
+  ];
+}

@@ -1,0 +1,48 @@
+/** Sessions begun and ended. */
+import type { Change } from '../policy/change-feed.ts';
+import type { Database, Transaction } from '../storage/postgres.ts';
+import { Session } from './session.ts';
+import { hashToken, newToken } from './token.ts';
+
+export interface NewSession {
+  accountId: string;
+  address: string | null;
+  userAgent: string | null;
+  lifetimeSeconds: number;
+}
+
+/** Begins a session; the token is told here and never again. */
+export async function issueSession(
+  db: Database | Transaction,
+  { lifetimeSeconds, ...given }: NewSession,
+): Promise<{ token: string; session: Session }> {
+  const token = newToken();
+  const session = await Session.query(db)
+    .insert({
+      ...given,
+      tokenHash: hashToken(token),
+      expiresAt: new Date(Date.now() + lifetimeSeconds * 1000),
+    })
+    .returning('*');
+  return { token, session };
+}
+
+export interface WhichSessions {
+  accountId: string;
+  /** Only this one. */
+  only?: string;
+  /** All but this one. */
+  except?: string;
+}
+
+/** Ends live sessions of an account; announce the changes it returns once the transaction is committed. */
+export async function endSessions(
+  db: Database | Transaction,
+  { accountId, only, except }: WhichSessions,
+): Promise<Change[]> {
+  const query = db('sessions').where({ account_id: accountId }).whereNull('ended_at');
+  if (only !== undefined) query.where({ id: only });
+  if (except !== undefined) query.whereNot({ id: except });
+  const ended: { id: string }[] = await query.update({ ended_at: db.fn.now() }).returning('id');
+  return ended.map(({ id }) => ({ kind: 'session', subject: id }));
+}
