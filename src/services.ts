@@ -1,4 +1,5 @@
 /** The composition root: every long-lived thing, built once, closed in the opposite order. */
+import type { Request } from 'express';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { abilityCache } from './decision/ability-cache.ts';
@@ -95,6 +96,12 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     decisions,
     gatekeeper: gate,
     requireAccess: requireAccessWith(gate),
+    allowedOrigins: [
+      ...config.allowedOrigins,
+      ...(config.publicUrl ? [new URL(config.publicUrl).origin] : []),
+    ],
+    /** Whether the person reached the gateway over TLS, here or at the proxy before it. */
+    isSecure: (req: Request) => req.secure || (config.publicUrl?.startsWith('https:') ?? false),
     mounting: {
       guard: guard({ live, decisions, gatekeeper: gate }),
       readBody: jsonBodyReader(config.bodyLimitBytes),

@@ -1,7 +1,7 @@
 /** The endpoint type: a table entry that says method, path, who may enter, what is sent, and how it is answered. */
 import type { Request, RequestHandler, Response, Router } from 'express';
 import Joi from 'joi';
-import { AppError, type FieldError } from '../errors.ts';
+import { AppError, type ErrorCode, type FieldError } from '../errors.ts';
 import type { BodyReader } from './json-body.ts';
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
@@ -18,6 +18,8 @@ export interface Call<Context, Body = unknown, Query = unknown> {
   res: Response;
   params: Record<string, string>;
   body: Body;
+  /** The top-level keys of the body as it was sent, before defaults. */
+  sentFields: string[];
   query: Query;
   context: Context;
 }
@@ -37,7 +39,7 @@ export interface Endpoint<Access, Context> {
   /** The answer when all goes well. */
   reply: { status: number; description: string; shape?: Joi.Schema };
   /** Codes of errors beside those that any endpoint can give. */
-  errors?: readonly string[];
+  errors?: readonly ErrorCode[];
   handle(call: Call<Context>): Promise<Reply> | Reply;
 }
 
@@ -81,7 +83,8 @@ function serve<Access, Context>(
     const query = parse(endpoint.query ?? nothing, { ...req.query }, '/query');
     const sent = endpoint.body || endpoint.bodyShape ? await readBody(req, res) : undefined;
     const body = endpoint.body ? parse(endpoint.body, sent ?? {}, '') : sent;
-    const call = { req, res, params, query, body };
+    const sentFields = typeof sent === 'object' && sent !== null ? Object.keys(sent) : [];
+    const call = { req, res, params, query, body, sentFields };
     const context = await guard.admit(call, endpoint.access);
     send(res, await endpoint.handle({ ...call, context }));
   };

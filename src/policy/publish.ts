@@ -1,7 +1,7 @@
 /** A change of the policy, from the state under the lock to the announcement: one transaction, or nothing. */
 import { AppError, type Problem, policyInvalid } from '../errors.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
-import { canonicalText, compile } from './compile.ts';
+import { canonicalText } from './compile.ts';
 import type { LivePolicy } from './live-policy.ts';
 import type { Policy } from './policy.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -23,7 +23,6 @@ export interface Author {
 export interface PublishOptions {
   db: Database;
   live: LivePolicy;
-  evaluators: readonly string[];
   author: Author;
   message?: string;
   /** Makes the new policy from the one in force. Parts are replaced, never changed in place. */
@@ -55,7 +54,7 @@ export async function lockPolicy(trx: Transaction): Promise<void> {
 export async function publish(options: PublishOptions): Promise<Publication> {
   const publication = await options.db.transaction(async (trx) => {
     await lockPolicy(trx);
-    const before = await snapshotUnderLock(trx, options);
+    const before = await snapshotInForce(trx, options.live);
     const policy = await options.change(before.policy, trx);
     const diff = diffPolicies(before.policy, policy);
     if (isEmptyDiff(diff)) return { before, after: before, diff };
@@ -78,30 +77,28 @@ export async function publish(options: PublishOptions): Promise<Publication> {
   return publication;
 }
 
-async function snapshotUnderLock(trx: Transaction, { live, evaluators }: PublishOptions): Promise<Snapshot> {
+/** The policy in force in the database, which may be ahead of this node. For whoever holds the policy lock. */
+export async function snapshotInForce(trx: Transaction, live: LivePolicy): Promise<Snapshot> {
   const known = live.snapshot;
   if ((await currentRevision(trx)) === known.revision) return known;
   const { revision, policy } = await loadPolicy(trx, known.policy);
-  const { snapshot, problems } = compile(policy, { revision, evaluators, previous: known });
-  if (!snapshot) throw policyInvalid(problems);
-  return snapshot;
+  return live.compile(policy, revision);
 }
 
-function compileNext(policy: Policy, before: Snapshot, { evaluators, focus }: PublishOptions): Snapshot {
-  const { snapshot, problems } = compile(policy, {
-    revision: before.revision + 1,
-    evaluators,
-    previous: before,
-  });
-  if (snapshot) return snapshot;
-  throw policyInvalid(focus ? pointFrom(problems, policy, focus) : problems);
+function compileNext(policy: Policy, before: Snapshot, { live, focus }: PublishOptions): Snapshot {
+  try {
+    return live.compile(policy, before.revision + 1);
+  } catch (cause) {
+    if (!(cause instanceof AppError && cause.problems && focus)) throw cause;
+    throw policyInvalid(pointFrom(cause.problems, policy, focus));
+  }
 }
 
 function pointFrom(
-  problems: Problem[],
+  problems: readonly Problem[],
   policy: Policy,
   { collection, name }: NonNullable<PublishOptions['focus']>,
-): Problem[] {
+): readonly Problem[] {
   const names = { resourceTypes: 'type', roles: 'key', rules: 'id' } as const;
   const index = policy[collection].findIndex(
     (part) => (part as unknown as Record<string, unknown>)[names[collection]] === name,

@@ -1,0 +1,44 @@
+/** The whole URL space on one screen. */
+import express, { type Express } from 'express';
+import helmet from 'helmet';
+import { accountEndpoints } from './accounts/endpoints.ts';
+import { adminEndpoints } from './admin/endpoints.ts';
+import { demoEndpoints } from './demo/endpoints.ts';
+import { docsRouter } from './http/docs.ts';
+import { mountEndpoints } from './http/endpoint.ts';
+import { openApiDocument } from './http/openapi.ts';
+import { operationsRouter, timeRequests } from './http/operations.ts';
+import { notFound, problemHandler } from './http/problem.ts';
+import { requestLog } from './http/request-log.ts';
+import type { Services } from './services.ts';
+import { authenticate } from './sessions/authenticate.ts';
+
+/** Express with everything on it; it listens nowhere yet. */
+export function makeApp(services: Services): Express {
+  const { config } = services;
+  const endpoints = [
+    ...accountEndpoints(services), //              /api/v1/auth, /api/v1/me
+    ...adminEndpoints(services), //                /api/v1/admin
+    ...(config.demo ? demoEndpoints(services) : []), // /api/v1/documents, /api/v1/orders
+  ];
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('etag', false);
+  app.set('query parser', 'simple');
+  app.set('case sensitive routing', true);
+  app.set('trust proxy', config.trustedProxies.length > 0 ? config.trustedProxies : false);
+
+  app.use(requestLog(services.logger), timeRequests(services.metrics), helmet());
+  app.use(operationsRouter(services)); //          /livez /readyz /metrics
+  app.use(docsRouter(openApiDocument(endpoints))); // /openapi.json /docs
+  app.use(
+    authenticate({
+      sessions: services.sessions,
+      allowedOrigins: services.allowedOrigins,
+      isSecure: services.isSecure,
+    }),
+  );
+  mountEndpoints(app, endpoints, services.mounting);
+  app.use(notFound, problemHandler);
+  return app;
+}

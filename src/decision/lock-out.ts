@@ -1,0 +1,106 @@
+/** The last account that can change the policy cannot be lost (design 4.8). */
+import { AppError } from '../errors.ts';
+import { type Ability, isAlways, makeAbility } from '../policy/ability.ts';
+import type { LivePolicy } from '../policy/live-policy.ts';
+import { ANY_ACTION, ANY_TYPE } from '../policy/policy.ts';
+import { lockPolicy, snapshotInForce } from '../policy/publish.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
+import type { Database, Transaction } from '../storage/postgres.ts';
+import { type AccountFacts, accountFactColumns, accountPrincipal } from './principals.ts';
+
+/** What "can change the policy" means: these on any rule, whatever it says and whenever it is asked. */
+const needed = { type: 'castellan.rule', actions: ['read', 'create', 'update', 'delete', 'escalate'] };
+
+/**
+ * Runs a change of accounts or their roles in a transaction that holds the policy lock, and commits it unless nobody
+ * could change the policy afterwards though somebody could before: then it throws `policy_locks_out`.
+ */
+export async function keepPolicyChangeable<T>(
+  db: Database,
+  live: LivePolicy,
+  change: (trx: Transaction) => Promise<T>,
+): Promise<T> {
+  return db.transaction(async (trx) => {
+    await lockPolicy(trx);
+    const snapshot = await snapshotInForce(trx, live);
+    const could = await someoneCanChangePolicy(trx, snapshot);
+    const result = await change(trx);
+    if (could && !(await someoneCanChangePolicy(trx, snapshot))) refuse();
+    return result;
+  });
+}
+
+/** For a publication: throws `policy_locks_out` when it takes the policy from the last who could change it. */
+export async function refuseLockOut(trx: Transaction, before: Snapshot, after: Snapshot): Promise<void> {
+  if (await someoneCanChangePolicy(trx, after)) return;
+  if (await someoneCanChangePolicy(trx, before)) refuse();
+}
+
+function refuse(): never {
+  throw new AppError('policy_locks_out', {
+    message: 'no active account could change every rule any more; give another account that right first',
+  });
+}
+
+const BATCH = 500;
+
+/** Looks through the active accounts that can have it at all, until one has it. */
+async function someoneCanChangePolicy(trx: Transaction, snapshot: Snapshot): Promise<boolean> {
+  const candidates = candidatesFor(snapshot);
+  for (let after: string | null = null; ; ) {
+    const { rows }: { rows: AccountFacts[] } = await trx.raw(findCandidates, [
+      candidates.all,
+      candidates.roles,
+      candidates.ids,
+      after,
+      after,
+      BATCH,
+    ]);
+    const nowMs = Date.now();
+    if (
+      rows.some((facts) => canChangePolicy(makeAbility(snapshot, accountPrincipal(facts, snapshot), nowMs)))
+    )
+      return true;
+    const last = rows.at(-1);
+    if (!last || rows.length < BATCH) return false;
+    after = last.id;
+  }
+}
+
+const findCandidates = `
+  SELECT ${accountFactColumns} FROM accounts a
+  WHERE a.is_active
+    AND (?::boolean OR EXISTS (SELECT FROM role_assignments x WHERE x.account_id = a.id AND x.role_key = ANY (?::text[])) OR a.id::text = ANY (?::text[]))
+    AND (?::uuid IS NULL OR a.id > ?::uuid)
+  ORDER BY a.id LIMIT ?`;
+
+/** Who could have it: by a role, by a rule of their own, or everybody, where a built-in role has such a rule. */
+function candidatesFor(snapshot: Snapshot): { all: boolean; roles: string[]; ids: string[] } {
+  const granting = [...snapshot.rules.values()].filter(
+    ({ effect, subjects }) =>
+      effect === 'allow' && (subjects.includes(needed.type) || subjects.includes(ANY_TYPE)),
+  );
+  const holders = new Set(granting.map(({ source }) => source.role));
+  const roles = [...snapshot.lineage]
+    .filter(([, lineage]) => [...lineage].some((role) => holders.has(role)))
+    .map(([key]) => key);
+  const ids = granting.flatMap(({ source }) =>
+    source.principal?.startsWith('user:') ? [source.principal.slice('user:'.length)] : [],
+  );
+  return { all: holders.has('everyone') || holders.has('authenticated'), roles, ids };
+}
+
+/** Unconditional allows count; any deny that could touch it counts against. The last rule that speaks decides. */
+export function canChangePolicy(ability: Ability): boolean {
+  return needed.actions.every((action) => {
+    const about = ability.rules.filter(
+      ({ actions, subjects }) =>
+        (actions.includes(action) || actions.includes(ANY_ACTION)) &&
+        (subjects.includes(needed.type) || subjects.includes(ANY_TYPE)),
+    );
+    const telling = about.findLast(
+      (rule) => rule.effect === 'deny' || (isAlways(rule.condition) && isAlways(rule.when) && !rule.fields),
+    );
+    return telling?.effect === 'allow';
+  });
+}

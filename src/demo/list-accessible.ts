@@ -1,0 +1,43 @@
+/** The demo's lists: the rows that the caller may read, chosen by Postgres, each without the fields that may not be read. */
+import type { Model, ModelClass } from 'objection';
+import type { GuardedCall } from '../enforcement/access.ts';
+import { maskFields } from '../enforcement/mask.ts';
+import { accessibleBy } from '../enforcement/sql-filter.ts';
+import { decodeCursor, type PageQuery, toPage } from '../http/page.ts';
+import type { Services } from '../services.ts';
+
+export interface ListOptions<Row extends Model> {
+  model: ModelClass<Row>;
+  resource: string;
+  /** Attribute -> column. */
+  columns: Readonly<Record<string, string>>;
+}
+
+/** A page of rows, newest first. A cursor holds a place, not a filter: what is shown is decided anew for each page. */
+export async function listAccessible<Row extends Model & { id: string }>(
+  { db, abilityOf, gatekeeper, decisions }: Services,
+  { req, query, context: { snapshot, principal } }: GuardedCall<unknown, PageQuery>,
+  { model, resource, columns }: ListOptions<Row>,
+) {
+  const question = { action: 'read', resource };
+  const { context } = gatekeeper.accessRequest(req, snapshot, question, {});
+  const ability = await abilityOf(snapshot, principal);
+  // The cursor keeps the microseconds that a JavaScript date would lose.
+  const select = db(model.tableName).select('*', db.raw('created_at::text AS place'));
+  accessibleBy(select, { ability, ...question, context, columns });
+  if (query.cursor !== undefined)
+    select.whereRaw('(created_at, id) < (?::timestamptz, ?::uuid)', decodeCursor(query.cursor, 2));
+  const rows: { id: string; place: string }[] = await select
+    .orderByRaw('created_at DESC, id DESC')
+    .limit(query.limit + 1);
+  const page = toPage(
+    rows,
+    query.limit,
+    ({ place, id }) => [place, id],
+    ({ place: _place, ...row }) => model.fromDatabaseJson(row),
+  );
+  const items = page.items.map((row) =>
+    maskFields(decisions, snapshot, gatekeeper.accessRequest(req, snapshot, question, row), row.toJSON()),
+  );
+  return { items: await Promise.all(items), nextCursor: page.nextCursor };
+}

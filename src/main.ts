@@ -1,0 +1,77 @@
+/** Starts and stops the process; nothing else. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { pino } from 'pino';
+import { demoAccounts, seedDemo } from '../seeds/demo.ts';
+import { makeApp } from './app.ts';
+import { failureLine } from './cli/failure-line.ts';
+import { type Config, loadConfig } from './config.ts';
+import { evaluatorNames } from './evaluators/index.ts';
+import { beginPolicy } from './policy/begin.ts';
+import { makeServices, openStorage } from './services.ts';
+
+/** Runs until SIGINT or SIGTERM. */
+async function serve(config: Config): Promise<void> {
+  const logger = pino({ level: config.logLevel });
+  const storage = await openStorage(config, (line) => logger.debug(line));
+  if (await beginPolicy(storage.db, { demo: config.demo, evaluators: evaluatorNames })) {
+    if (config.demo) await seedDemo(storage.db, config.password);
+  }
+  const services = await makeServices(config, storage, logger);
+  const server = createServer(
+    {
+      requestTimeout: config.requestTimeoutMs,
+      headersTimeout: Math.min(config.requestTimeoutMs, 15_000),
+      maxHeaderSize: 16 * 1024,
+    },
+    makeApp(services),
+  );
+  await new Promise<void>((resolve, reject) =>
+    server.once('error', reject).listen(config.port, config.host, resolve),
+  );
+  printWelcome(config, (server.address() as AddressInfo).port);
+  await stopSignal();
+  await closeServer(server, config.shutdownGraceMs);
+  await services.close();
+  await storage.close();
+}
+
+/** Stops taking connections and waits for the requests in flight. */
+async function closeServer(server: ReturnType<typeof createServer>, graceMs: number): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeIdleConnections();
+  const hurry = setTimeout(() => server.closeAllConnections(), graceMs);
+  await closed;
+  clearTimeout(hurry);
+}
+
+async function stopSignal(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+}
+
+function printWelcome(config: Config, port: number): void {
+  const host = ['0.0.0.0', '::', '127.0.0.1'].includes(config.host) ? 'localhost' : config.host;
+  const url = config.publicUrl ?? `http://${host}:${port}`;
+  const lines = [`Castellan is at ${url} (API documentation: ${url}/docs)`];
+  if (config.demo) {
+    const [first, , third] = demoAccounts;
+    lines.push(
+      `Demo accounts: ${demoAccounts.map(({ email, password }) => `${email} / ${password}`).join(', ')}`,
+      'Try:',
+      `  TOKEN=$(curl -s ${url}/api/v1/auth/login -H 'content-type: application/json' -d '{"email":"${third?.email}","password":"${third?.password}"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')`,
+      `  curl -s ${url}/api/v1/documents -H "authorization: Bearer $TOKEN"`,
+      `  curl -s ${url}/api/v1/admin/rules -H "authorization: Bearer $TOKEN"   # 403: ${first?.email} may`,
+    );
+  }
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+try {
+  await serve(loadConfig());
+  process.exit(0);
+} catch (cause) {
+  process.stderr.write(`castellan: ${failureLine(cause)}\n`);
+  process.exit(1);
+}
