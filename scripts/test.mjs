@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const scratch = mkdtempSync(join(tmpdir(), 'castellan-counts-'));
+const reporter = fileURLToPath(import.meta.resolve('./test-reporter.mjs'));
 const countsFile = join(scratch, 'counts.json');
 
 process.on('SIGINT', () => {}); // Ctrl-C reaches mocha as well; its counts are still to be told
@@ -28,7 +29,7 @@ process.exitCode = Math.min(failed, 255);
 /** Answers the exit code, or the name of the signal that ended it. */
 async function runMocha() {
   const asked = process.argv.slice(2);
-  const options = ['--reporter', 'scripts/test-reporter.mjs', '--reporter-option', `counts=${countsFile}`];
+  const options = ['--reporter', reporter, '--reporter-option', `counts=${countsFile}`];
   options.push('--config', configFor(asked), '--fail-zero');
   // A forgotten `.only` would let every other test pass by not running.
   if (process.env.CI) options.push('--forbid-only');

