@@ -133,7 +133,7 @@ const orders = [
 
 /** Adds the demo's accounts, documents and orders; what is there already stays. The demo policy must be in force. */
 export async function seedDemo(knex: Knex, password: Config['password']): Promise<void> {
-  const hasher = await passwordHasher(password);
+  const hasher = passwordHasher(password);
   const hashes = await Promise.all(demoAccounts.map((account) => hasher.hash(account.password)));
   await knex.transaction(async (trx) => {
     for (const [index, account] of demoAccounts.entries())

@@ -1,6 +1,7 @@
 /** The composition root: every long-lived thing, built once, closed in the opposite order. */
 import type { Request } from 'express';
 import type { Logger } from 'pino';
+import { passwordHasher } from './accounts/password.ts';
 import type { Config } from './config.ts';
 import { abilityCache } from './decision/ability-cache.ts';
 import { type DecisionRecord, decisionPoint } from './decision/decide.ts';
@@ -92,6 +93,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     live,
     feed,
     sessions,
+    passwords: passwordHasher(config.password),
     abilityOf,
     decisions,
     gatekeeper: gate,

@@ -13,18 +13,18 @@ const needed = { type: 'castellan.rule', actions: ['read', 'create', 'update', '
 
 /**
  * Runs a change of accounts or their roles in a transaction that holds the policy lock, and commits it unless nobody
- * could change the policy afterwards though somebody could before: then it throws `policy_locks_out`.
+ * could change the policy afterwards though somebody could before: then it throws `policy_locks_out`. `change` gets the policy in force under that lock.
  */
 export async function keepPolicyChangeable<T>(
   db: Database,
   live: LivePolicy,
-  change: (trx: Transaction) => Promise<T>,
+  change: (trx: Transaction, snapshot: Snapshot) => Promise<T>,
 ): Promise<T> {
   return db.transaction(async (trx) => {
     await lockPolicy(trx);
     const snapshot = await snapshotInForce(trx, live);
     const could = await someoneCanChangePolicy(trx, snapshot);
-    const result = await change(trx);
+    const result = await change(trx, snapshot);
     if (could && !(await someoneCanChangePolicy(trx, snapshot))) refuse();
     return result;
   });

@@ -2,14 +2,14 @@
 import { Model, snakeCaseMappers } from 'objection';
 import type { ResourceType, Role, Rule } from './policy.ts';
 
-abstract class Row extends Model {
+export abstract class PolicyRow extends Model {
   static override columnNameMappers = snakeCaseMappers();
   declare version: number;
   declare createdAt: Date;
   declare updatedAt: Date;
 }
 
-export class RuleRow extends Row {
+export class RuleRow extends PolicyRow {
   static override tableName = 'rules';
   declare id: string;
   declare roleKey: string | null;
@@ -27,7 +27,7 @@ export class RuleRow extends Row {
   declare validUntil: Date | null;
 }
 
-export class RoleRow extends Row {
+export class RoleRow extends PolicyRow {
   static override tableName = 'roles';
   static override idColumn = 'key';
   declare key: string;
@@ -45,7 +45,7 @@ export class RoleParentRow extends Model {
   declare parentKey: string;
 }
 
-export class ResourceTypeRow extends Row {
+export class ResourceTypeRow extends PolicyRow {
   static override tableName = 'resource_types';
   static override idColumn = 'type';
   declare type: string;

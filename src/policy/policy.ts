@@ -79,3 +79,18 @@ export const builtInRoles = ['everyone', 'authenticated', 'anonymous'] as const;
 export function listOf(value: string | string[]): string[] {
   return Array.isArray(value) ? value : [value];
 }
+
+/** A rule as a resource of type `castellan.rule`: what rules about rules can ask. */
+export function ruleAttributes(rule: Rule): object {
+  const { id, role, principal, action, subject, inverted, enabled, priority } = rule;
+  return {
+    id,
+    role,
+    principal,
+    action: listOf(action),
+    subject: listOf(subject),
+    inverted,
+    enabled,
+    priority,
+  };
+}

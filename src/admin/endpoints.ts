@@ -1,0 +1,16 @@
+/** Everything under /api/v1/admin. */
+import type { GuardedEndpoint } from '../enforcement/access.ts';
+import type { Services } from '../services.ts';
+import { resourceTypeEndpoints } from './resource-types.ts';
+import { roleEndpoints } from './roles.ts';
+import { ruleEndpoints } from './rules.ts';
+import { userEndpoints } from './users.ts';
+
+export function adminEndpoints(services: Services): GuardedEndpoint[] {
+  return [
+    ...ruleEndpoints(services),
+    ...roleEndpoints(services),
+    ...resourceTypeEndpoints(services),
+    ...userEndpoints(services),
+  ];
+}

@@ -1,0 +1,304 @@
+/** Roles and resource types over HTTP: named parts of the policy, kept in one way. */
+import Joi from 'joi';
+import type { QueryBuilder } from 'objection';
+import {
+  type Access,
+  endpoint,
+  type GuardedCall,
+  type GuardedEndpoint,
+  type LoadCall,
+} from '../enforcement/access.ts';
+import { AppError, type ErrorCode, type Problem, policyInvalid } from '../errors.ts';
+import { pageKeys } from '../http/page.ts';
+import type { PolicyRow } from '../policy/models.ts';
+import type { Policy } from '../policy/policy.ts';
+import type { Shaped } from '../policy/rule-schema.ts';
+import type { Services } from '../services.ts';
+import type { Database, Transaction } from '../storage/postgres.ts';
+import { listReadable, type ReadablePage } from './list-readable.ts';
+import { etagOf, publishChange, requireVersion } from './publish-change.ts';
+
+type Collection = 'roles' | 'resourceTypes';
+
+/** What is particular to one collection. */
+export interface PartOptions<Part extends object, Row extends PolicyRow> {
+  /** The last part of the path. */
+  path: string;
+  collection: Collection;
+  /** The property that names a part. */
+  name: string;
+  nameOf(part: Part | Row): string;
+  resource: 'castellan.role' | 'castellan.resource-type';
+  schema: Joi.ObjectSchema;
+  shape(input: unknown): Shaped<Part>;
+  /** The rows that are shown. */
+  rows(db: Database | Transaction): QueryBuilder<Row>;
+  attributesOf(part: Part): object;
+  /** Throws when the part cannot go. */
+  refuseRemoval(policy: Policy, name: string, trx: Transaction): Promise<void> | void;
+  inUse: ErrorCode;
+}
+
+const writeErrors: ErrorCode[] = [
+  'policy_invalid',
+  'privilege_escalation',
+  'policy_locks_out',
+  'stale_version',
+  'conflict',
+];
+
+/** List, read, add, replace, change and remove. */
+export function partEndpoints<Part extends object, Row extends PolicyRow>(
+  services: Services,
+  options: PartOptions<Part, Row>,
+): GuardedEndpoint[] {
+  const { path, name, resource, schema } = options;
+  const base = `/api/v1/admin/${path}`;
+  const one = `${base}/:${name}`;
+  const params = Joi.object({ [name]: Joi.string().max(100).required() });
+  const shape = schema.keys({
+    version: Joi.number().integer(),
+    createdAt: Joi.date().iso(),
+    updatedAt: Joi.date().iso(),
+  });
+  const reply = { status: 200, description: 'It, its version as ETag', shape };
+  const load = async ({ params: given }: LoadCall) => {
+    const part = partsOf<Part>(services.live.snapshot.policy, options).find(
+      (found) => options.nameOf(found) === given[name],
+    );
+    return part && options.attributesOf(part);
+  };
+  const access = (action: string): Access => ({ action, resource, load });
+  return [
+    endpoint<undefined, ReadablePage>({
+      method: 'get',
+      path: base,
+      summary: `List ${path}`,
+      access: { action: 'read', resource },
+      query: Joi.object(pageKeys),
+      reply: {
+        status: 200,
+        description: 'A page',
+        shape: Joi.object({ items: Joi.array().items(shape), nextCursor: Joi.string().allow(null) }),
+      },
+      handle: async (call) => ({ status: 200, body: await listParts(services, call, options) }),
+    }),
+    endpoint({
+      method: 'post',
+      path: base,
+      summary: `Add to ${path}`,
+      bodyShape: schema,
+      access: {
+        action: 'create',
+        resource,
+        load: ({ body }) => options.attributesOf(accepted(options, body)),
+      },
+      reply: { ...reply, status: 201 },
+      errors: writeErrors,
+      handle: (call) => addPart(services, call, options),
+    }),
+    endpoint({
+      method: 'get',
+      path: one,
+      summary: `Read one of ${path}`,
+      params,
+      access: access('read'),
+      reply,
+      handle: (call) => answer(services, call, options, call.params[name] ?? '', 200),
+    }),
+    endpoint({
+      method: 'put',
+      path: one,
+      summary: `Replace one of ${path}`,
+      params,
+      bodyShape: schema,
+      access: access('update'),
+      reply,
+      errors: writeErrors,
+      handle: (call) => changePart(services, call, options, (_, body) => body),
+    }),
+    endpoint({
+      method: 'patch',
+      path: one,
+      summary: `Change parts of one of ${path}`,
+      params,
+      bodyShape: Joi.object().unknown(true),
+      access: access('update'),
+      reply,
+      errors: writeErrors,
+      handle: (call) => changePart(services, call, options, (part, body) => ({ ...part, ...body })),
+    }),
+    endpoint({
+      method: 'delete',
+      path: one,
+      summary: `Remove one of ${path}`,
+      params,
+      access: access('delete'),
+      reply: { status: 204, description: 'It is gone' },
+      errors: [...writeErrors, options.inUse],
+      handle: (call) => removePart(services, call, options),
+    }),
+  ];
+}
+
+/** The policy's list of such parts. */
+function partsOf<Part>(policy: Policy, { collection }: { collection: Collection }): Part[] {
+  return policy[collection] as unknown as Part[];
+}
+
+function listParts<Part extends object, Row extends PolicyRow>(
+  services: Services,
+  call: GuardedCall<unknown, ReadablePage>,
+  options: PartOptions<Part, Row>,
+) {
+  const parts = new Map(
+    partsOf<Part>(services.live.snapshot.policy, options).map((part) => [options.nameOf(part), part]),
+  );
+  return listReadable<Row, object>(services, call, {
+    page: (after, size) => {
+      const query = options.rows(services.db).orderBy(options.name).limit(size);
+      return after === undefined ? query : query.where(options.name, '>', after);
+    },
+    nameOf: options.nameOf,
+    resource: options.resource,
+    attributesOf: (row) => options.attributesOf(parts.get(options.nameOf(row)) ?? ({} as Part)),
+    present: (row) => present(row, parts.get(options.nameOf(row))),
+  });
+}
+
+function present({ version, createdAt, updatedAt }: PolicyRow, part: object | undefined) {
+  return { ...part, version, createdAt, updatedAt };
+}
+
+async function answer<Part extends object, Row extends PolicyRow>(
+  services: Services,
+  _call: GuardedCall,
+  options: PartOptions<Part, Row>,
+  name: string,
+  status: number,
+) {
+  const part = partsOf<Part>(services.live.snapshot.policy, options).find(
+    (found) => options.nameOf(found) === name,
+  );
+  const row = await options.rows(services.db).findOne(options.name, name);
+  if (!row || !part) throw new AppError('not_found');
+  const location = status === 201 && { Location: `/api/v1/admin/${options.path}/${name}` };
+  return { status, body: present(row, part), headers: { ETag: etagOf(row.version), ...location } };
+}
+
+function accepted<Part extends object, Row extends PolicyRow>(
+  { shape }: PartOptions<Part, Row>,
+  body: unknown,
+): Part {
+  const { value, problems } = shape(withoutRowKeys(body));
+  if (problems.length > 0) throw policyInvalid(problems);
+  return value;
+}
+
+/** What was read may be sent back: what the row adds is not part of it. */
+export function withoutRowKeys(body: unknown): Record<string, unknown> {
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw new AppError('invalid_request', { message: 'the body must be an object' });
+  const {
+    version: _version,
+    createdAt: _created,
+    updatedAt: _updated,
+    ...part
+  } = body as Record<string, unknown>;
+  return part;
+}
+
+async function addPart<Part extends object, Row extends PolicyRow>(
+  services: Services,
+  call: GuardedCall,
+  options: PartOptions<Part, Row>,
+) {
+  const part = accepted(options, call.body);
+  const name = options.nameOf(part);
+  const change = (policy: Policy): Policy => {
+    const parts = partsOf<Part>(policy, options);
+    if (parts.some((found) => options.nameOf(found) === name)) {
+      throw new AppError('conflict', {
+        message: `${name} is there already`,
+        errors: [{ pointer: `/${options.name}`, message: 'is taken' }],
+      });
+    }
+    return { ...policy, [options.collection]: [...parts, part] };
+  };
+  await publishPart(services, call, options, name, 'create', change);
+  return answer(services, call, options, name, 201);
+}
+
+async function changePart<Part extends object, Row extends PolicyRow>(
+  services: Services,
+  call: GuardedCall,
+  options: PartOptions<Part, Row>,
+  make: (part: Part, body: Record<string, unknown>) => object,
+) {
+  const name = call.params[options.name] ?? '';
+  const change = async (policy: Policy, trx: Transaction): Promise<Policy> => {
+    const before = await partUnderLock(call, policy, trx, options, name);
+    const given = { [options.name]: name, ...make(before, withoutRowKeys(call.body)) };
+    const problem: Problem = { pointer: `/${options.name}`, code: 'name', message: `must stay ${name}` };
+    if (Reflect.get(given, options.name) !== name) throw policyInvalid([problem]);
+    const after = accepted(options, given);
+    return {
+      ...policy,
+      [options.collection]: partsOf<Part>(policy, options).map((part) => (part === before ? after : part)),
+    };
+  };
+  await publishPart(services, call, options, name, 'update', change);
+  return answer(services, call, options, name, 200);
+}
+
+async function removePart<Part extends object, Row extends PolicyRow>(
+  services: Services,
+  call: GuardedCall,
+  options: PartOptions<Part, Row>,
+) {
+  const name = call.params[options.name] ?? '';
+  const change = async (policy: Policy, trx: Transaction): Promise<Policy> => {
+    const before = await partUnderLock(call, policy, trx, options, name);
+    await options.refuseRemoval(policy, name, trx);
+    return {
+      ...policy,
+      [options.collection]: partsOf<Part>(policy, options).filter((part) => part !== before),
+    };
+  };
+  await publishPart(services, call, options, name, 'delete', change);
+  return { status: 204 };
+}
+
+/** The part as it is now that nobody else can change it. Throws `not_found`, `stale_version`. */
+async function partUnderLock<Part extends object, Row extends PolicyRow>(
+  call: GuardedCall,
+  policy: Policy,
+  trx: Transaction,
+  options: PartOptions<Part, Row>,
+  name: string,
+): Promise<Part> {
+  const part = partsOf<Part>(policy, options).find((found) => options.nameOf(found) === name);
+  const row = await options.rows(trx).findOne(options.name, name);
+  if (!part || !row) throw new AppError('not_found');
+  requireVersion(call.req, row.version);
+  return part;
+}
+
+function publishPart<Part extends object, Row extends PolicyRow>(
+  services: Services,
+  { req, res }: GuardedCall,
+  { collection, resource }: PartOptions<Part, Row>,
+  name: string,
+  verb: string,
+  change: (policy: Policy, trx: Transaction) => Policy | Promise<Policy>,
+) {
+  const action = `${resource.replace('castellan.', '')}.${verb}`;
+  return publishChange(services, {
+    req,
+    res,
+    action,
+    target: { type: resource, id: name },
+    change,
+    focus: { collection, name },
+  });
+}

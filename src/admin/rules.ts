@@ -1,0 +1,300 @@
+/** /admin/rules: the rules of the policy, each change a revision. */
+import { randomBytes } from 'node:crypto';
+import Joi from 'joi';
+import { endpoint, type GuardedCall, type GuardedEndpoint, type LoadCall } from '../enforcement/access.ts';
+import { AppError, type Problem, policyInvalid } from '../errors.ts';
+import { pageKeys } from '../http/page.ts';
+import { checkRule } from '../policy/check-rule.ts';
+import { RuleRow, toRule } from '../policy/models.ts';
+import { listOf, type Policy, type Rule, ruleAttributes } from '../policy/policy.ts';
+import { ruleSchema, shapeRule } from '../policy/rule-schema.ts';
+import type { Services } from '../services.ts';
+import type { Transaction } from '../storage/postgres.ts';
+import { impactOf } from './impact.ts';
+import { listReadable, type ReadablePage } from './list-readable.ts';
+import { withoutRowKeys } from './policy-parts.ts';
+import { etagOf, publishChange, requireVersion } from './publish-change.ts';
+
+const path = '/api/v1/admin/rules';
+const params = Joi.object({ id: Joi.string().max(100).required() });
+const shape = ruleSchema.keys({
+  version: Joi.number().integer(),
+  createdAt: Joi.date().iso(),
+  updatedAt: Joi.date().iso(),
+});
+const problemShape = Joi.object({
+  pointer: Joi.string().allow(''),
+  code: Joi.string(),
+  message: Joi.string(),
+  suggestion: Joi.string(),
+});
+const reply = { status: 200, description: 'The rule, its version as ETag', shape };
+const writeErrors = [
+  'policy_invalid',
+  'privilege_escalation',
+  'policy_locks_out',
+  'stale_version',
+  'conflict',
+] as const;
+
+interface RuleFilter extends ReadablePage {
+  role?: string;
+  subject?: string;
+  action?: string;
+  enabled?: boolean;
+}
+
+const filters = Joi.object({
+  ...pageKeys,
+  role: Joi.string(),
+  subject: Joi.string(),
+  action: Joi.string(),
+  enabled: Joi.boolean(),
+});
+
+/** What is asked of a rule: the rule as a resource. */
+const question = (action: string) => ({ action, resource: 'castellan.rule' });
+
+export function ruleEndpoints(services: Services): GuardedEndpoint[] {
+  const { db } = services;
+  const load = async ({ params: { id = '' } }: LoadCall) => {
+    const row = await RuleRow.query(db).findById(id);
+    return row && ruleAttributes(toRule(row));
+  };
+  return [
+    endpoint<undefined, RuleFilter>({
+      method: 'get',
+      path,
+      summary: 'List rules',
+      access: question('read'),
+      query: filters,
+      reply: {
+        status: 200,
+        description: 'A page',
+        shape: Joi.object({ items: Joi.array().items(shape), nextCursor: Joi.string().allow(null) }),
+      },
+      handle: async (call) => ({ status: 200, body: await listRules(services, call) }),
+    }),
+    endpoint({
+      method: 'post',
+      path,
+      summary: 'Add a rule',
+      bodyShape: ruleSchema,
+      access: { ...question('create'), load: ({ body }) => ruleAttributes(accepted(services, body)) },
+      reply: { ...reply, status: 201 },
+      errors: writeErrors,
+      handle: (call) => addRule(services, call),
+    }),
+    endpoint({
+      method: 'post',
+      path: `${path}/validate`,
+      summary: 'Check a rule without writing it',
+      bodyShape: ruleSchema,
+      access: question('read'),
+      reply: {
+        status: 200,
+        description: 'Whether it would be accepted, every problem, and whom it would concern',
+        shape: Joi.object({
+          valid: Joi.boolean(),
+          problems: Joi.array().items(problemShape),
+          impact: Joi.object({ roles: Joi.array().items(Joi.string()), accounts: Joi.number() }).allow(null),
+        }),
+      },
+      handle: (call) => validateRule(services, call),
+    }),
+    endpoint({
+      method: 'get',
+      path: `${path}/:id`,
+      summary: 'Read a rule',
+      params,
+      access: { ...question('read'), load },
+      reply,
+      handle: async ({ params: { id = '' } }) => answerRule(services, id, 200),
+    }),
+    endpoint({
+      method: 'put',
+      path: `${path}/:id`,
+      summary: 'Replace a rule',
+      params,
+      bodyShape: ruleSchema,
+      access: { ...question('update'), load },
+      reply,
+      errors: writeErrors,
+      handle: (call) => changeRule(services, call, (_, body) => body),
+    }),
+    endpoint({
+      method: 'patch',
+      path: `${path}/:id`,
+      summary: 'Change parts of a rule; null takes a part away (RFC 7396, one level)',
+      params,
+      bodyShape: Joi.object().unknown(true),
+      access: { ...question('update'), load },
+      reply,
+      errors: writeErrors,
+      handle: (call) => changeRule(services, call, (rule, body) => ({ ...rule, ...withoutRowKeys(body) })),
+    }),
+    endpoint({
+      method: 'delete',
+      path: `${path}/:id`,
+      summary: 'Remove a rule',
+      params,
+      access: { ...question('delete'), load },
+      reply: { status: 204, description: 'It is gone' },
+      errors: writeErrors,
+      handle: (call) => removeRule(services, call),
+    }),
+  ];
+}
+
+async function listRules(services: Services, call: GuardedCall<unknown, RuleFilter>) {
+  const { role, subject, action, enabled } = call.query;
+  const query = RuleRow.query(services.db);
+  if (role !== undefined) query.where('roleKey', role);
+  if (enabled !== undefined) query.where({ enabled });
+  if (subject !== undefined) query.whereRaw('subject @> to_jsonb(?::text)', [subject]);
+  if (action !== undefined) query.whereRaw('action @> to_jsonb(?::text)', [action]);
+  return listReadable(services, call, {
+    page: (after, size) => {
+      const page = query.clone().orderBy('id').limit(size);
+      return after === undefined ? page : page.where('id', '>', after);
+    },
+    nameOf: ({ id }) => id,
+    resource: 'castellan.rule',
+    attributesOf: (row) => ruleAttributes(toRule(row)),
+    present,
+  });
+}
+
+function present(row: RuleRow) {
+  const { version, createdAt, updatedAt } = row;
+  return { ...toRule(row), version, createdAt, updatedAt };
+}
+
+async function answerRule({ db }: Services, id: string, status: number) {
+  const row = await RuleRow.query(db).findById(id);
+  if (!row) throw new AppError('not_found');
+  return {
+    status,
+    body: present(row),
+    headers: { ETag: etagOf(row.version), ...(status === 201 && { Location: `${path}/${id}` }) },
+  };
+}
+
+function makeId(rule: Rule): string {
+  const words = [
+    rule.role ?? 'principal',
+    rule.inverted ? 'not' : '',
+    listOf(rule.action)[0],
+    listOf(rule.subject)[0],
+  ]
+    .filter(Boolean)
+    .join('-');
+  const slug = words
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+/, '')
+    .slice(0, 80);
+  return `${slug || 'rule'}-${randomBytes(3).toString('hex')}`;
+}
+
+/** Shape and meaning at once: what can be said of the meaning is said even when the shape is not whole. */
+function problemsOf({ live }: Services, body: unknown): { rule: Rule | undefined; problems: Problem[] } {
+  const { value, problems } = shapeRule(withoutRowKeys(body));
+  if (problems.some(({ pointer }) => /^(\/(action|subject|fields|conditions|when)(\/|$)|$)/.test(pointer)))
+    return { rule: undefined, problems };
+  const rule = { ...value, id: value.id ?? makeId(value) };
+  const { types, roles } = live.snapshot;
+  const found = [...problems, ...checkRule(rule, { types, roles: new Set(roles.keys()) }).problems];
+  return { rule: found.length === 0 ? rule : undefined, problems: found };
+}
+
+/** The rule in a body, with its defaults and an id. Throws `policy_invalid` with every problem. */
+function accepted(services: Services, body: unknown): Rule {
+  const { rule, problems } = problemsOf(services, body);
+  if (!rule) throw policyInvalid(problems);
+  return rule;
+}
+
+async function validateRule(services: Services, { body }: GuardedCall) {
+  const { rule, problems } = problemsOf(services, body);
+  return {
+    status: 200,
+    body: { valid: rule !== undefined, problems, impact: rule ? await impactOf(services, rule) : null },
+  };
+}
+
+async function addRule(services: Services, { req, res, body }: GuardedCall) {
+  const rule = accepted(services, body);
+  const change = (policy: Policy) => {
+    if (policy.rules.some(({ id }) => id === rule.id))
+      throw new AppError('conflict', {
+        message: `there is a rule ${rule.id} already`,
+        errors: [{ pointer: '/id', message: 'is taken' }],
+      });
+    return { ...policy, rules: [...policy.rules, rule] };
+  };
+  await publishChange(services, {
+    req,
+    res,
+    action: 'rule.create',
+    target: { type: 'castellan.rule', id: rule.id },
+    change,
+    focus: { collection: 'rules', name: rule.id },
+  });
+  return answerRule(services, rule.id, 201);
+}
+
+/** Replaces a rule by what `make` makes of the one that is there, under the lock. */
+async function changeRule(
+  services: Services,
+  { req, res, body, params: { id = '' } }: GuardedCall,
+  make: (rule: Rule, body: unknown) => unknown,
+) {
+  const change = async (policy: Policy, trx: Transaction) => {
+    const before = await ruleUnderLock(req, policy, trx, id);
+    const made = make(before, body);
+    const given = withoutRowKeys(made);
+    if ('id' in given && given.id !== id)
+      throw policyInvalid([{ pointer: '/id', code: 'id', message: `must stay ${id}` }]);
+    const after = accepted(services, { ...given, id });
+    return { ...policy, rules: policy.rules.map((rule) => (rule.id === id ? after : rule)) };
+  };
+  await publishChange(services, {
+    req,
+    res,
+    action: 'rule.update',
+    target: { type: 'castellan.rule', id },
+    change,
+    focus: { collection: 'rules', name: id },
+  });
+  return answerRule(services, id, 200);
+}
+
+async function removeRule(services: Services, { req, res, params: { id = '' } }: GuardedCall) {
+  const change = async (policy: Policy, trx: Transaction) => {
+    await ruleUnderLock(req, policy, trx, id);
+    return { ...policy, rules: policy.rules.filter((rule) => rule.id !== id) };
+  };
+  await publishChange(services, {
+    req,
+    res,
+    action: 'rule.delete',
+    target: { type: 'castellan.rule', id },
+    change,
+  });
+  return { status: 204 };
+}
+
+/** The rule as it is now that nobody else can change it. Throws `not_found`, `stale_version`. */
+async function ruleUnderLock(
+  req: GuardedCall['req'],
+  policy: Policy,
+  trx: Transaction,
+  id: string,
+): Promise<Rule> {
+  const rule = policy.rules.find((found) => found.id === id);
+  const row = await RuleRow.query(trx).findById(id).select('version');
+  if (!rule || !row) throw new AppError('not_found');
+  requireVersion(req, row.version);
+  return rule;
+}

@@ -1,0 +1,145 @@
+/**
+ * Does what somebody holds cover what is given? The question behind "nobody gives what they do not hold" (design 4.7;
+ * compare Kubernetes' escalation check). Exact where conditions are equal or one is plainly narrower; "no" where it
+ * cannot tell.
+ */
+import { type Ability, type AbilityRule, isAlways } from './ability.ts';
+import type { Condition, Operand } from './condition.ts';
+import { ANY_ACTION, ANY_TYPE } from './policy.ts';
+import type { CompiledRule, Snapshot } from './snapshot.ts';
+
+/** What stands against it, in words; undefined: it is covered. */
+export type Gap = string | undefined;
+
+/** A rule as it would be given to somebody else: not settled, so that templates stand for any value. */
+export function asGiven(rule: CompiledRule): AbilityRule {
+  const { id, effect, actions, subjects, fields, condition, when, priority } = rule;
+  return { id, effect, actions, subjects, ...(fields && { fields }), condition, when, priority };
+}
+
+/** A deny that is taken away, as the allow that it amounts to. */
+export function asLifted(rule: CompiledRule): AbilityRule {
+  return { ...asGiven(rule), effect: 'allow' };
+}
+
+/** The first thing in `given` (an allow rule) that `holder` does not hold under `snapshot`. */
+export function gapIn(holder: Ability, given: AbilityRule, snapshot: Snapshot): Gap {
+  if (given.effect === 'deny') return undefined;
+  for (const subject of given.subjects) {
+    for (const action of given.actions) {
+      const gap = gapInPair(holder, given, action, subject, snapshot);
+      if (gap) return gap;
+    }
+  }
+  return undefined;
+}
+
+function gapInPair(
+  holder: Ability,
+  given: AbilityRule,
+  action: string,
+  subject: string,
+  snapshot: Snapshot,
+): Gap {
+  const covering = holder.rules.filter(
+    (rule) =>
+      rule.effect === 'allow' &&
+      lasts(rule, snapshot) &&
+      names(rule, action, subject) &&
+      isWider(rule, given),
+  );
+  // Holding each of today's actions is not holding `manage`: that covers those of tomorrow too.
+  if (covering.length === 0)
+    return `you do not hold ${action} on ${subject} as widely as rule ${given.id} gives it`;
+  const strongest = Math.max(...covering.map(({ priority }) => priority));
+  const against = holder.rules.find(
+    (rule) =>
+      rule.effect === 'deny' &&
+      rule.priority >= strongest &&
+      touches(rule, action, subject) &&
+      !bindsBoth(rule, given, snapshot),
+  );
+  return against && `rule ${against.id} denies you a part of ${action} on ${subject}`;
+}
+
+/** What is held only for a time is not passed on: the gift would outlast it. */
+function lasts(held: AbilityRule, snapshot: Snapshot): boolean {
+  return snapshot.rules.get(held.id)?.validUntilMs === Number.POSITIVE_INFINITY;
+}
+
+function names(rule: AbilityRule, action: string, subject: string): boolean {
+  return (
+    (rule.actions.includes(action) || rule.actions.includes(ANY_ACTION)) &&
+    (rule.subjects.includes(subject) || rule.subjects.includes(ANY_TYPE))
+  );
+}
+
+/** Whether a deny could reach some request that the pair stands for. */
+function touches(rule: AbilityRule, action: string, subject: string): boolean {
+  const actionMeets =
+    action === ANY_ACTION || rule.actions.includes(action) || rule.actions.includes(ANY_ACTION);
+  return (
+    actionMeets &&
+    (subject === ANY_TYPE || rule.subjects.includes(subject) || rule.subjects.includes(ANY_TYPE))
+  );
+}
+
+/** A deny on everybody holds for whoever receives the rule as well, as long as the rule does not outrank it. */
+function bindsBoth(deny: AbilityRule, given: AbilityRule, snapshot: Snapshot): boolean {
+  if (deny.id === given.id || deny.priority < given.priority) return false;
+  const role = snapshot.rules.get(deny.id)?.source.role;
+  return role === 'everyone' || role === 'authenticated';
+}
+
+function isWider(held: AbilityRule, given: AbilityRule): boolean {
+  return hasFields(held, given) && implies(given.condition, held.condition) && implies(given.when, held.when);
+}
+
+function hasFields(held: AbilityRule, given: AbilityRule): boolean {
+  if (!held.fields) return true;
+  return (
+    given.fields?.every((field) =>
+      held.fields?.some((own) => field === own || field.startsWith(`${own}.`)),
+    ) ?? false
+  );
+}
+
+/** Whether everything that meets `narrow` plainly meets `wide`: each demand of `wide` is made by `narrow` too. */
+export function implies(narrow: Condition, wide: Condition): boolean {
+  if (isAlways(wide)) return true;
+  if (JSON.stringify(narrow) === JSON.stringify(wide)) return true;
+  if (narrow.kind === 'any') return narrow.of.every((part) => implies(part, wide));
+  if (wide.kind === 'all') return wide.of.every((part) => implies(narrow, part));
+  if (wide.kind === 'any') return wide.of.some((part) => implies(narrow, part));
+  if (narrow.kind === 'all') return narrow.of.some((part) => implies(part, wide));
+  return narrow.kind === 'test' && wide.kind === 'test' && testImplies(narrow, wide);
+}
+
+type Test = Extract<Condition, { kind: 'test' }>;
+
+function testImplies(narrow: Test, wide: Test): boolean {
+  if (narrow.path !== wide.path) return false;
+  const values = listed(narrow);
+  const allowed = listed(wide);
+  if (values && allowed)
+    return values.every((value) => allowed.some((other) => JSON.stringify(value) === JSON.stringify(other)));
+  return isNarrowerOrder(narrow, wide);
+}
+
+/** The values that an equality lets through. */
+function listed({ operator, value }: Test): Operand[] | undefined {
+  if (operator === '$eq') return [value];
+  return operator === '$in' && Array.isArray(value) ? value : undefined;
+}
+
+function isNarrowerOrder(narrow: Test, wide: Test): boolean {
+  const [a, b] = [narrow.value, wide.value];
+  if (typeof a === 'object' || typeof b === 'object' || typeof a !== typeof b) return false;
+  const strict = wide.operator === '$lt' || wide.operator === '$gt';
+  const allowsEnd = !strict || narrow.operator === wide.operator;
+  if (wide.operator.startsWith('$lt'))
+    return narrow.operator.startsWith('$lt') && (a < b || (a === b && allowsEnd));
+  return (
+    wide.operator.startsWith('$gt') && narrow.operator.startsWith('$gt') && (a > b || (a === b && allowsEnd))
+  );
+}
