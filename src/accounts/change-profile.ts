@@ -5,8 +5,8 @@ import type { Transaction } from '../storage/postgres.ts';
 import { Account, emailKey } from './account.ts';
 import { accountActor, type Origin } from './account-actor.ts';
 import { type AccountParts, checkPassword, requireChecked } from './check-password.ts';
+import { explainTaken } from './email-taken.ts';
 import type { ProfileChange } from './profile-schemas.ts';
-import { explainTaken } from './register.ts';
 
 type Profile = Pick<Account, 'firstName' | 'lastName' | 'patronymic' | 'email'>;
 

@@ -1,5 +1,4 @@
 /** Registration: an account with the roles that the settings give, or nothing. */
-import { UniqueViolationError } from 'objection';
 import { recordAudit } from '../audit/record.ts';
 import { AppError } from '../errors.ts';
 import type { Transaction } from '../storage/postgres.ts';
@@ -7,6 +6,7 @@ import { Account, emailKey } from './account.ts';
 import { accountActor, type Origin } from './account-actor.ts';
 import { clientRange } from './address.ts';
 import type { AccountParts } from './check-password.ts';
+import { emailTaken, explainTaken } from './email-taken.ts';
 import { refuseGuessable } from './password-rules.ts';
 import type { Registration } from './profile-schemas.ts';
 
@@ -60,20 +60,4 @@ async function refuseTaken({ db, throttle }: AccountParts, key: string, ip: stri
 async function giveRoles(trx: Transaction, accountId: string, roles: readonly string[]): Promise<void> {
   if (roles.length === 0) return;
   await trx('role_assignments').insert(roles.map((role) => ({ account_id: accountId, role_key: role })));
-}
-
-/** Of two that take one e-mail at once, the database lets one have it: `email_taken`. Rethrows everything else. */
-export function explainTaken(cause: unknown): never {
-  if (cause instanceof UniqueViolationError && cause.constraint === 'accounts_email_key_key')
-    throw emailTaken(cause);
-  throw cause;
-}
-
-function emailTaken(cause?: unknown): AppError {
-  const message = 'belongs to an account already';
-  return new AppError('email_taken', {
-    message: `the e-mail ${message}`,
-    errors: [{ pointer: '/email', message }],
-    cause,
-  });
 }
