@@ -31,13 +31,13 @@ export async function startCutProxy(
   const cutAll = () => {
     for (const near of wires.keys()) near.resetAndDestroy();
   };
-  const server = createServer((near) => {
+  const server = createServer({ allowHalfOpen: true }, (near) => {
     near.on('error', () => {});
     if (state === 'cut') {
       near.resetAndDestroy();
       return;
     }
-    const far = connect(target);
+    const far = connect({ ...target, allowHalfOpen: true });
     wires.set(near, far);
     far.on('error', () => near.resetAndDestroy());
     near.on('close', () => {
