@@ -1,10 +1,9 @@
 /** The account: its row, the key that makes an e-mail unique, and what is shown of it. */
-import { Model, snakeCaseMappers } from 'objection';
+import { Model } from 'objection';
 import type { Database, Transaction } from '../storage/postgres.ts';
 
 export class Account extends Model {
   static override tableName = 'accounts';
-  static override columnNameMappers = snakeCaseMappers();
   static override jsonAttributes = ['attributes'];
   declare id: string;
   declare email: string;

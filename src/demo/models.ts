@@ -1,8 +1,7 @@
 /** The rows of the demo API. */
-import { Model, snakeCaseMappers } from 'objection';
+import { Model } from 'objection';
 
 abstract class DemoRow extends Model {
-  static override columnNameMappers = snakeCaseMappers();
   declare id: string;
   declare createdAt: Date;
 }

@@ -54,7 +54,7 @@ export interface MountOptions<Access, Context> {
   readBody: BodyReader;
 }
 
-/** Puts a list of endpoints on a router; other methods on their paths answer 405. */
+/** Puts a list of endpoints on a router; other methods on their paths answer 405, and OPTIONS says which there are. */
 export function mountEndpoints<Access, Context>(
   router: Router,
   endpoints: readonly Endpoint<Access, Context>[],
@@ -62,15 +62,24 @@ export function mountEndpoints<Access, Context>(
 ): void {
   for (const endpoint of endpoints) router[endpoint.method](endpoint.path, serve(endpoint, options));
   for (const path of new Set(endpoints.map((endpoint) => endpoint.path))) {
-    const methods = endpoints
-      .filter((endpoint) => endpoint.path === path)
-      .map(({ method }) => method.toUpperCase());
-    const allow = (methods.includes('GET') ? [...methods, 'HEAD'] : methods).join(', ');
-    router.all(path, (_req, res) => {
-      res.setHeader('Allow', allow);
-      throw new AppError('method_not_allowed', { message: `it answers ${allow}` });
-    });
+    const there = endpoints.filter((endpoint) => endpoint.path === path);
+    refuseOtherMethods(
+      router,
+      path,
+      there.map(({ method }) => method.toUpperCase()),
+    );
   }
+}
+
+/** Answers what a path's own handlers leave over: OPTIONS with 204, every other method with 405, both with `Allow`. */
+export function refuseOtherMethods(router: Router, path: string, methods: readonly string[]): void {
+  const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
+  router.all(path, (req, res) => {
+    res.setHeader('Allow', allow);
+    if (req.method !== 'OPTIONS')
+      throw new AppError('method_not_allowed', { message: `it answers ${allow}` });
+    res.status(204).end();
+  });
 }
 
 function serve<Access, Context>(
@@ -79,6 +88,9 @@ function serve<Access, Context>(
 ): RequestHandler {
   return async (req, res) => {
     await guard.beforeInput(req, res, endpoint.access);
+    // Postgres has no place for it in a text, and no address of ours contains it.
+    if (req.url.includes('%00'))
+      throw new AppError('invalid_request', { message: 'the address contains U+0000' });
     const params = parse(endpoint.params ?? anyStrings, req.params, '/params') as Record<string, string>;
     const query = parse(endpoint.query ?? nothing, { ...req.query }, '/query');
     const sent = endpoint.body || endpoint.bodyShape ? await readBody(req, res) : undefined;
@@ -91,13 +103,16 @@ function serve<Access, Context>(
 }
 
 const anyStrings = Joi.object().pattern(Joi.string(), Joi.string());
-const nothing = Joi.object();
+const nothing = Joi.object({});
+
+/** So much is told at once: a body of a hundred thousand unknown keys must not make an answer ten times its size. */
+const MOST_ERRORS = 50;
 
 /** The value as the schema makes it. Throws `invalid_request` with a pointer for each thing that is wrong. */
 export function parse(schema: Joi.ObjectSchema, value: unknown, base: string): unknown {
   const result = schema.validate(value, { abortEarly: false, errors: { label: false }, convert: true });
   if (!result.error) return result.value;
-  const errors: FieldError[] = result.error.details.map((detail) => ({
+  const errors: FieldError[] = result.error.details.slice(0, MOST_ERRORS).map((detail) => ({
     pointer:
       base +
       detail.path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),

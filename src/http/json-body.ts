@@ -1,27 +1,29 @@
-/** JSON bodies, read strictly: one media type, a size limit, no key twice, no key that pollutes prototypes. */
+/** JSON bodies, read strictly: one media type, a size limit, and I-JSON (RFC 7493), so that every reader sees the same. */
 import express, { type Request, type Response } from 'express';
-import { visit } from 'jsonc-parser';
+import { type JSONVisitor, printParseErrorCode, visit } from 'jsonc-parser';
 import { AppError } from '../errors.ts';
 
 const pollutingKeys = new Set(['__proto__', 'constructor', 'prototype']);
+/** Far more than any body means; far less than what a recursive reader can bear. */
+const DEEPEST = 64;
 
 export type BodyReader = (req: Request, res: Response) => Promise<unknown>;
 
 /**
- * A reader of JSON bodies up to `limitBytes`. An absent body reads as undefined.
+ * A reader of JSON bodies up to `limitBytes`, unpacked. An absent body reads as undefined.
  * Throws `unsupported_media_type`, `body_too_large` and `malformed_json`.
  */
 export function jsonBodyReader(limitBytes: number): BodyReader {
-  const readText = express.text({ type: () => true, limit: limitBytes, defaultCharset: 'utf-8' });
+  const readBytes = express.raw({ type: () => true, limit: limitBytes });
   return async (req, res) => {
     if (!hasBody(req)) return undefined;
     if (!req.is(['application/json', 'application/*+json'])) {
       throw new AppError('unsupported_media_type', { message: 'send the body as application/json' });
     }
     await new Promise<void>((resolve, reject) =>
-      readText(req, res, (error?: unknown) => (error ? reject(error) : resolve())),
+      readBytes(req, res, (error?: unknown) => (error ? reject(error) : resolve())),
     );
-    return typeof req.body === 'string' ? parseStrictJson(req.body) : undefined;
+    return Buffer.isBuffer(req.body) && req.body.length > 0 ? parseStrictJson(decode(req.body)) : undefined;
   };
 }
 
@@ -29,33 +31,79 @@ function hasBody(req: Request): boolean {
   return req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
 }
 
-/** Parses JSON; throws `malformed_json` for what JSON.parse refuses, and for duplicate and prototype-polluting keys. */
+/** JSON has one encoding (RFC 8259, 8.1): a `charset` means nothing, and replaced bytes would be another text. */
+function decode(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw malformed('it is not UTF-8', cause);
+  }
+}
+
+/**
+ * Parses JSON. Throws `malformed_json` for what JSON.parse refuses, for a key that is there twice or pollutes
+ * prototypes, for texts that Postgres cannot hold, numbers beyond a double, and nesting deeper than 64.
+ */
 export function parseStrictJson(text: string): unknown {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new AppError('malformed_json', {
-      message: cause instanceof Error ? cause.message : undefined,
-      cause,
-    });
+    // Not the message of JSON.parse: it quotes the body, which may hold a password.
+    throw malformed(syntaxError(text), cause);
   }
-  refuseKeys(text);
+  visit(text, strictReader());
   return value;
 }
 
 /** JSON.parse keeps the last of two equal keys, other parsers the first: what is checked must be what is meant. */
-function refuseKeys(text: string): void {
+function strictReader(): JSONVisitor {
   const open: Set<string>[] = [];
-  visit(text, {
-    onObjectBegin: () => void open.push(new Set()),
-    onObjectEnd: () => void open.pop(),
+  const begin = () => {
+    if (open.length >= DEEPEST) throw malformed(`it is nested deeper than ${DEEPEST}`);
+    open.push(new Set());
+  };
+  const end = () => void open.pop();
+  return {
+    onObjectBegin: begin,
+    onObjectEnd: end,
+    onArrayBegin: begin,
+    onArrayEnd: end,
     onObjectProperty: (key) => {
-      if (pollutingKeys.has(key))
-        throw new AppError('malformed_json', { message: `the key "${key}" is not accepted` });
-      if (open.at(-1)?.has(key))
-        throw new AppError('malformed_json', { message: `the key "${key}" is there twice` });
+      refuseBrokenText(key);
+      if (pollutingKeys.has(key)) throw malformed(`the key "${key}" is not accepted`);
+      if (open.at(-1)?.has(key)) throw malformed(`the key "${key}" is there twice`);
       open.at(-1)?.add(key);
     },
-  });
+    onLiteralValue: (value: unknown) => {
+      if (typeof value === 'string') refuseBrokenText(value);
+      if (typeof value === 'number' && !Number.isFinite(value)) throw malformed('a number is too large');
+    },
+  };
+}
+
+/** Postgres has no place for U+0000 in a text, nor for half of a surrogate pair in jsonb. */
+function refuseBrokenText(text: string): void {
+  if (text.includes('\0')) throw malformed('a text contains U+0000');
+  if (/\p{Surrogate}/u.test(text)) throw malformed('a text contains half of a surrogate pair');
+}
+
+/** Where the text stops being JSON, without quoting it. */
+function syntaxError(text: string): string {
+  let found = 'it is not JSON';
+  const onError: JSONVisitor['onError'] = (error, _offset, _length, line, column) => {
+    throw malformed(
+      `it is not JSON: ${printParseErrorCode(error)} at line ${line + 1}, column ${column + 1}`,
+    );
+  };
+  try {
+    visit(text, { ...strictReader(), onError }, { disallowComments: true });
+  } catch (cause) {
+    if (cause instanceof AppError && cause.publicMessage) found = cause.publicMessage;
+  }
+  return found;
+}
+
+function malformed(message: string, cause?: unknown): AppError {
+  return new AppError('malformed_json', { message, cause });
 }

@@ -1,11 +1,20 @@
 /** What operators and their machines ask: alive, ready, and how it goes. */
-import { type RequestHandler, Router } from 'express';
+import { type Request, type RequestHandler, Router } from 'express';
+import { refuseOtherMethods } from './endpoint.ts';
 import type { Metrics } from './metrics.ts';
+
+/** A check that hangs is one that fails: whoever asks gives up soon. */
+const CHECK_TIMEOUT_MS = 3000;
+
+interface CheckResult {
+  ok: boolean;
+  detail?: string;
+}
 
 /** One thing that must work; `detail` says what is wrong, or what is degraded while it works all the same. */
 export interface Check {
   name: string;
-  check(): Promise<{ ok: boolean; detail?: string }> | { ok: boolean; detail?: string };
+  check(): Promise<CheckResult> | CheckResult;
 }
 
 export interface OperationsOptions {
@@ -19,8 +28,8 @@ export interface OperationsOptions {
 export function operationsRouter({ metrics, checks, refreshGauges }: OperationsOptions): Router {
   const router = Router();
   router.get('/livez', (_req, res) => void res.set('Cache-Control', 'no-store').json({ status: 'ok' }));
-  router.get('/readyz', async (_req, res) => {
-    const results = await Promise.all(checks.map(runCheck));
+  router.get('/readyz', async (req, res) => {
+    const results = await Promise.all(checks.map((check) => runCheck(check, req)));
     const ready = results.every(({ ok }) => ok);
     res.set('Cache-Control', 'no-store').status(ready ? 200 : 503);
     res.json({
@@ -30,17 +39,35 @@ export function operationsRouter({ metrics, checks, refreshGauges }: OperationsO
   });
   router.get('/metrics', async (_req, res) => {
     refreshGauges();
-    res.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+    res.set('Cache-Control', 'no-store').type(metrics.registry.contentType);
+    res.send(await metrics.registry.metrics());
   });
+  for (const path of ['/livez', '/readyz', '/metrics']) refuseOtherMethods(router, path, ['GET']);
   return router;
 }
 
-async function runCheck({ name, check }: Check): Promise<{ name: string; ok: boolean; detail?: string }> {
+/** What a check says itself is for everybody; what it throws may hold SQL or addresses, and is logged. */
+async function runCheck({ name, check }: Check, req: Request): Promise<{ name: string } & CheckResult> {
   try {
-    return { name, ...(await check()) };
+    return { name, ...(await within(CHECK_TIMEOUT_MS, check())) };
   } catch (cause) {
-    return { name, ok: false, detail: cause instanceof Error ? cause.message : String(cause) };
+    req.log?.warn({ err: cause, check: name }, 'a check failed');
+    return { name, ok: false, detail: `failed: ${kindOf(cause)}` };
   }
+}
+
+async function within(timeoutMs: number, result: CheckResult | Promise<CheckResult>): Promise<CheckResult> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<CheckResult>((resolve) => {
+    timer = setTimeout(() => resolve({ ok: false, detail: `no answer within ${timeoutMs} ms` }), timeoutMs);
+  });
+  return Promise.race([result, late]).finally(() => clearTimeout(timer));
+}
+
+/** A code like ECONNREFUSED where there is one. */
+function kindOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return 'unknown';
+  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.name;
 }
 
 /** Times every request. */

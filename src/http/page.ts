@@ -22,12 +22,15 @@ export function encodeCursor(key: readonly string[]): string {
 export function decodeCursor(cursor: string, parts: number): string[] {
   try {
     const key: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-    if (Array.isArray(key) && key.length === parts && key.every((part) => typeof part === 'string'))
-      return key;
+    if (Array.isArray(key) && key.length === parts && key.every(isPlace)) return key;
   } catch {
     // falls through: it is not a cursor of ours
   }
   throw invalidField('/query/cursor', 'must be a nextCursor of this list');
+}
+
+function isPlace(part: unknown): part is string {
+  return typeof part === 'string' && !part.includes('\0');
 }
 
 /** The page of rows asked for with one more than `limit`, so that it is known whether more follow. */

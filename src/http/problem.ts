@@ -4,16 +4,18 @@ import { AppError, type ErrorCode, errorTable } from '../errors.ts';
 
 /** Answers every request that nothing else answered. */
 export const notFound: RequestHandler = (req) => {
+  decodeURIComponent(req.path); // a URIError is a bad request, wherever it was meant to go
   throw new AppError('not_found', { message: `there is nothing at ${req.path}` });
 };
 
 /** Makes a problem of whatever was thrown. What was not meant for the caller is logged and not told. */
-export const problemHandler: ErrorRequestHandler = (thrown, req, res, next) => {
+export const problemHandler: ErrorRequestHandler = (thrown, req, res, _next) => {
   const error = toAppError(thrown);
-  const log = req.log;
-  if (error.status >= 500) log?.error({ err: thrown, code: error.code }, error.message);
-  else if (error.detail) log?.info({ code: error.code, detail: error.detail }, 'refused');
-  if (res.headersSent) return next(thrown);
+  if (error.status >= 500 || res.headersSent)
+    req.log?.error({ err: thrown, code: error.code }, error.message);
+  else if (error.detail) req.log?.info({ code: error.code, detail: error.detail }, 'refused');
+  // Half an answer must not look like a whole one; Express would do the same, and write the stack to stderr.
+  if (res.headersSent) return void res.destroy();
   if (error.status === 401) res.setHeader('WWW-Authenticate', 'Bearer realm="castellan"');
   if (error.retryAfterSeconds !== undefined)
     res.setHeader('Retry-After', String(Math.max(1, Math.ceil(error.retryAfterSeconds))));
@@ -37,16 +39,29 @@ function toProblem(error: AppError, requestId: string): Record<string, unknown> 
   };
 }
 
-/** Errors of Express and its body parser, by their own status. */
+/** Errors of Express and its body parser that are the caller's doing, by their own status. */
 const codesByStatus: Record<number, ErrorCode> = {
   400: 'invalid_request',
+  404: 'not_found',
   413: 'body_too_large',
   415: 'unsupported_media_type',
 };
 
 function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
-  const status =
-    typeof thrown === 'object' && thrown !== null && 'status' in thrown ? Number(thrown.status) : 500;
-  return new AppError(codesByStatus[status] ?? 'internal_error', { cause: thrown });
+  if (thrown instanceof URIError)
+    return new AppError('invalid_request', { message: 'the path is not valid percent-encoding' });
+  const code = isForCaller(thrown) ? codesByStatus[thrown.status] : undefined;
+  return new AppError(code ?? 'internal_error', { cause: thrown });
+}
+
+/** Whether the error says that its status may be told (`expose` of http-errors); a `status` alone may mean anything. */
+function isForCaller(thrown: unknown): thrown is { status: number } {
+  return (
+    thrown instanceof Error &&
+    'expose' in thrown &&
+    thrown.expose === true &&
+    'status' in thrown &&
+    typeof thrown.status === 'number'
+  );
 }

@@ -1,9 +1,8 @@
 /** The policy's rows: Objection models and their way to and from the policy's shapes. */
-import { Model, snakeCaseMappers } from 'objection';
+import { Model } from 'objection';
 import type { ResourceType, Role, Rule } from './policy.ts';
 
 export abstract class PolicyRow extends Model {
-  static override columnNameMappers = snakeCaseMappers();
   declare version: number;
   declare createdAt: Date;
   declare updatedAt: Date;
@@ -40,7 +39,6 @@ export class RoleRow extends PolicyRow {
 export class RoleParentRow extends Model {
   static override tableName = 'role_parents';
   static override idColumn = ['role_key', 'parent_key'];
-  static override columnNameMappers = snakeCaseMappers();
   declare roleKey: string;
   declare parentKey: string;
 }
@@ -59,7 +57,6 @@ export class ResourceTypeRow extends PolicyRow {
 export class RevisionRow extends Model {
   static override tableName = 'revisions';
   static override idColumn = 'number';
-  static override columnNameMappers = snakeCaseMappers();
   declare number: number;
   declare createdAt: Date;
   declare authorId: string | null;

@@ -1,9 +1,8 @@
 /** The session row. */
-import { Model, snakeCaseMappers } from 'objection';
+import { Model } from 'objection';
 
 export class Session extends Model {
   static override tableName = 'sessions';
-  static override columnNameMappers = snakeCaseMappers();
   declare id: string;
   declare accountId: string;
   declare tokenHash: Buffer;

@@ -1,5 +1,6 @@
 /** The connection pool to PostgreSQL, given by URL or embedded, and the migrations. */
 import knexFactory, { type Knex } from 'knex';
+import { knexSnakeCaseMappers } from 'objection';
 import { migrationSource } from '../../migrations/index.ts';
 
 export type Database = Knex;
@@ -22,6 +23,7 @@ export function openPool({ url, poolMax, applicationName = 'castellan' }: Postgr
     pool: { min: 0, max: poolMax },
     acquireConnectionTimeout: 10_000,
     migrations: { migrationSource },
+    ...knexSnakeCaseMappers(),
   });
 }
 
