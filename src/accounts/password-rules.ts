@@ -63,7 +63,12 @@ function isMadeOf(password: string, words: readonly string[]): boolean {
 function wordsOf(text: string): string[] {
   return fold(text)
     .split(/[^\p{L}]+/u)
-    .filter((word) => word !== '');
+    .filter(isTelling);
+}
+
+/** A single letter of an alphabet is in every password; a single sign of a script without case can be a whole name. */
+function isTelling(word: string): boolean {
+  return [...word].length > 1 || (word !== '' && word === word.toUpperCase());
 }
 
 function longestFirst(words: readonly string[]): string[] {

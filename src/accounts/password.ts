@@ -56,16 +56,20 @@ export function passwordHasher(config: Config['password']): PasswordHasher {
       return fits && stored !== undefined;
     },
     needsRehash: (stored) => {
-      const [, version, memory, time, lanes] = parameters.exec(stored) ?? [];
-      return (
-        Number(version) !== VERSION ||
-        Number(memory) < memoryKib ||
-        Number(time) < timeCost ||
-        Number(lanes) < parallelism
-      );
+      const { v, m, t, p } = parametersOf(stored);
+      return v !== VERSION || m < memoryKib || t < timeCost || p < parallelism;
     },
   };
 }
 
-/** Of `$argon2id$v=19$m=19456,t=2,p=1$…`. */
-const parameters = /^\$argon2id\$v=(\d+)\$m=(\d+),t=(\d+),p=(\d+)\$/;
+/** Of `$argon2id$v=19$m=19456,t=2,p=1$…`, whatever their order; one that is not there is 0. */
+function parametersOf(stored: string): { v: number; m: number; t: number; p: number } {
+  const named = stored.split('$').flatMap((part) => [...part.matchAll(/(?:^|,)([vmtp])=(\d+)/g)]);
+  return {
+    v: 0,
+    m: 0,
+    t: 0,
+    p: 0,
+    ...Object.fromEntries(named.map(([, name, value]) => [name, Number(value)])),
+  };
+}
