@@ -1,12 +1,13 @@
 /**
  * Makes a checkout ready to run: installs the dependencies and builds, if and only if that is needed.
- * The npm scripts call it first, so that `npm start` and `npm test` work on a fresh clone.
+ * The npm scripts call it first, so that `npm start` and `npm test` work on a fresh clone; with the path of a built
+ * program, and its arguments, it then runs that.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const MIN_NODE = [20, 19];
@@ -19,6 +20,12 @@ checkNode();
 if (exists('node_modules/typescript') || !exists('dist/src/main.js')) {
   if (!isInstalled()) install();
   build();
+}
+// The program runs in this process, so that a signal sent to npm reaches it.
+const [, , entry, ...args] = process.argv;
+if (entry) {
+  process.argv = [process.execPath, join(root, entry), ...args];
+  await import(pathToFileURL(join(root, entry)).href);
 }
 
 function checkNode() {

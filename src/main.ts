@@ -1,5 +1,5 @@
 /** Starts and stops the process; nothing else. */
-import { createServer } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { demoAccounts, seedDemo } from '../seeds/demo.ts';
@@ -10,34 +10,44 @@ import { evaluatorNames } from './evaluators/index.ts';
 import { beginPolicy } from './policy/begin.ts';
 import { makeServices, openStorage } from './services.ts';
 
-/** Runs until SIGINT or SIGTERM. */
+/** Runs until SIGINT or SIGTERM; what was opened is closed, also when something fails on the way. */
 async function serve(config: Config): Promise<void> {
-  const logger = pino({ level: config.logLevel });
-  const storage = await openStorage(config, (line) => logger.debug(line));
-  if (await beginPolicy(storage.db, { demo: config.demo, evaluators: evaluatorNames })) {
-    if (config.demo) await seedDemo(storage.db, config.password);
+  const asked = stopSignal();
+  const open: { close(): Promise<void> }[] = [];
+  try {
+    const logger = pino({ level: config.logLevel });
+    const storage = await openStorage(config, (line) => logger.debug(line));
+    open.unshift(storage);
+    if ((await beginPolicy(storage.db, { demo: config.demo, evaluators: evaluatorNames })) && config.demo) {
+      await seedDemo(storage.db, config.password);
+    }
+    const services = await makeServices(config, storage, logger);
+    open.unshift(services);
+    const server = await listen(config, makeApp(services));
+    open.unshift({ close: () => closeServer(server, config.shutdownGraceMs) });
+    printWelcome(config, (server.address() as AddressInfo).port);
+    await asked;
+  } finally {
+    for (const part of open) await part.close();
   }
-  const services = await makeServices(config, storage, logger);
-  const server = createServer(
-    {
-      requestTimeout: config.requestTimeoutMs,
-      headersTimeout: Math.min(config.requestTimeoutMs, 15_000),
-      maxHeaderSize: 16 * 1024,
-    },
-    makeApp(services),
-  );
+}
+
+async function listen(config: Config, app: RequestListener): Promise<Server> {
+  const { requestTimeoutMs } = config;
+  const limits = {
+    requestTimeout: requestTimeoutMs,
+    headersTimeout: Math.min(requestTimeoutMs, 15_000),
+    maxHeaderSize: 16 * 1024,
+  };
+  const server = createServer(limits, app);
   await new Promise<void>((resolve, reject) =>
     server.once('error', reject).listen(config.port, config.host, resolve),
   );
-  printWelcome(config, (server.address() as AddressInfo).port);
-  await stopSignal();
-  await closeServer(server, config.shutdownGraceMs);
-  await services.close();
-  await storage.close();
+  return server;
 }
 
 /** Stops taking connections and waits for the requests in flight. */
-async function closeServer(server: ReturnType<typeof createServer>, graceMs: number): Promise<void> {
+async function closeServer(server: Server, graceMs: number): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve));
   server.closeIdleConnections();
   const hurry = setTimeout(() => server.closeAllConnections(), graceMs);
