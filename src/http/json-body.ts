@@ -6,6 +6,8 @@ import { AppError } from '../errors.ts';
 const pollutingKeys = new Set(['__proto__', 'constructor', 'prototype']);
 /** Far more than any body means; far less than what a recursive reader can bear. */
 const DEEPEST = 64;
+/** A megabyte of keys that nobody knows would be complained about one by one, for seconds. */
+const MOST_KEYS = 1000;
 
 export type BodyReader = (req: Request, res: Response) => Promise<unknown>;
 
@@ -42,7 +44,8 @@ function decode(bytes: Buffer): string {
 
 /**
  * Parses JSON. Throws `malformed_json` for what JSON.parse refuses, for a key that is there twice or pollutes
- * prototypes, for texts that Postgres cannot hold, numbers beyond a double, and nesting deeper than 64.
+ * prototypes, for texts that Postgres cannot hold, numbers beyond a double, nesting deeper than 64, and more than
+ * 1000 keys in one object.
  */
 export function parseStrictJson(text: string): unknown {
   let value: unknown;
@@ -58,22 +61,24 @@ export function parseStrictJson(text: string): unknown {
 
 /** JSON.parse keeps the last of two equal keys, other parsers the first: what is checked must be what is meant. */
 function strictReader(): JSONVisitor {
+  const keysOfArray = new Set<string>();
   const open: Set<string>[] = [];
-  const begin = () => {
+  const begin = (keys: Set<string>) => {
     if (open.length >= DEEPEST) throw malformed(`it is nested deeper than ${DEEPEST}`);
-    open.push(new Set());
+    open.push(keys);
   };
   const end = () => void open.pop();
   return {
-    onObjectBegin: begin,
+    onObjectBegin: () => begin(new Set()),
     onObjectEnd: end,
-    onArrayBegin: begin,
+    onArrayBegin: () => begin(keysOfArray),
     onArrayEnd: end,
     onObjectProperty: (key) => {
+      const keys = open.at(-1);
       refuseBrokenText(key);
       if (pollutingKeys.has(key)) throw malformed(`the key "${key}" is not accepted`);
-      if (open.at(-1)?.has(key)) throw malformed(`the key "${key}" is there twice`);
-      open.at(-1)?.add(key);
+      if (keys?.has(key)) throw malformed(`the key "${key}" is there twice`);
+      if (keys?.add(key).size === MOST_KEYS + 1) throw malformed(`an object has more than ${MOST_KEYS} keys`);
     },
     onLiteralValue: (value: unknown) => {
       if (typeof value === 'string') refuseBrokenText(value);

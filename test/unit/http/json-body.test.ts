@@ -68,6 +68,13 @@ describe('strict JSON', () => {
     assert.equal(refusal('{"a":'.repeat(deep)), 'it is nested deeper than 64');
   });
 
+  it('takes 1000 keys in an object and refuses the next: each unknown one would cost', () => {
+    const object = (count: number) =>
+      `[{${Array.from({ length: count }, (_, index) => `"k${index}":1`).join(',')}}]`;
+    assert.doesNotThrow(() => parseStrictJson(object(1000)));
+    assert.equal(refusal(object(1001)), 'an object has more than 1000 keys');
+  });
+
   it('refuses U+0000, which Postgres cannot hold, in values and keys', () => {
     for (const text of ['"a\\u0000b"', '{"a":["\\u0000"]}', '{"\\u0000":1}'])
       assert.equal(refusal(text), 'a text contains U+0000');
