@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import knexFactory from 'knex';
 import { pino } from 'pino';
+import supertest from 'supertest';
 import { demoAccounts, seedDemo } from '../seeds/demo.ts';
 import { makeApp } from '../src/app.ts';
 import { type Config, loadConfig } from '../src/config.ts';
@@ -35,6 +36,10 @@ async function startServer(): Promise<PostgresForTests> {
   if (given) return { url: given, stop: async () => {} };
   const dataDir = await mkdtemp(join(tmpdir(), 'castellan-test-'));
   const embedded = await startEmbeddedPostgres({ dataDir });
+  // Nothing here has to survive a power cut.
+  for (const setting of ['fsync', 'synchronous_commit', 'full_page_writes'])
+    await onServer(embedded.url, `ALTER SYSTEM SET ${setting} = off`);
+  await onServer(embedded.url, 'SELECT pg_reload_conf()');
   return {
     url: embedded.url,
     stop: async () => {
@@ -47,23 +52,40 @@ async function startServer(): Promise<PostgresForTests> {
 const databases: string[] = [];
 
 /** A new, empty database; its connection string. Dropped at the end of the run. */
-export async function makeDatabase(): Promise<string> {
+export async function makeDatabase(template = 'template0'): Promise<string> {
   const { url } = await postgres();
   const name = `castellan_test_${randomBytes(6).toString('hex')}`;
-  await onServer(url, `CREATE DATABASE ${name}`);
+  await onServer(url, `CREATE DATABASE ${name} TEMPLATE ${template}`);
   databases.push(name);
   const made = new URL(url);
   made.pathname = `/${name}`;
   return made.href;
 }
 
-/** Drops what `makeDatabase` made and stops the server it started: the last thing of a run. */
+let demo: Promise<string> | undefined;
+
+/** A new database with the demo in it: a copy of one that is made once in a run. */
+async function makeDemoDatabase(): Promise<string> {
+  demo ??= makeDatabase().then(async (url) => {
+    const config = loadConfig({ NODE_ENV: 'test', DATABASE_URL: url });
+    const storage = await openStorage(config);
+    await begin(config, storage.db);
+    await storage.close();
+    return new URL(url).pathname.slice(1);
+  });
+  return makeDatabase(await demo);
+}
+
+/** Drops what `makeDatabase` made, or the server that was started for it: the last thing of a run. */
 export async function dropDatabases(): Promise<void> {
   if (!server) return;
   const { url, stop } = await server;
-  for (const name of databases.splice(0)) await onServer(url, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+  if (process.env.DATABASE_URL)
+    for (const name of databases.splice(0))
+      await onServer(url, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
   await stop();
   server = undefined;
+  demo = undefined;
 }
 
 async function onServer(url: string, statement: string): Promise<void> {
@@ -94,7 +116,7 @@ export async function startGateway({
   databaseUrl,
   logLevel = 'info',
 }: GatewayOptions = {}): Promise<TestGateway> {
-  const url = databaseUrl ?? (await makeDatabase());
+  const url = databaseUrl ?? (await (env.DEMO === 'false' ? makeDatabase() : makeDemoDatabase()));
   const config = loadConfig({
     NODE_ENV: 'test',
     PORT: '0',
@@ -158,22 +180,24 @@ export class Client {
     body?: unknown,
     headers: Record<string, string> = {},
   ): Promise<Answer> {
-    const response = await fetch(this.#url + path, {
-      method,
-      redirect: 'manual',
-      headers: {
-        ...(this.token !== undefined && { authorization: `Bearer ${this.token}` }),
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-        ...headers,
-      },
-      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    const isJson = /json/.test(response.headers.get('content-type') ?? '');
+    const verb = method.toLowerCase() as 'get' | 'post' | 'put' | 'patch' | 'delete' | 'head' | 'options';
+    const request = supertest(this.#url)[verb](path).redirects(0).set(headers);
+    if (this.token !== undefined && headers.authorization === undefined)
+      request.auth(this.token, { type: 'bearer' });
+    if (body !== undefined) {
+      if (headers['content-type'] === undefined) request.type('application/json');
+      request.send(typeof body === 'string' ? body : JSON.stringify(body));
+    }
+    const response = await request;
+    const answered = new Headers();
+    for (const [name, value] of Object.entries(response.headers)) {
+      for (const one of [value].flat()) answered.append(name, String(one));
+    }
+    const isJson = /json/.test(answered.get('content-type') ?? '') && response.text;
     return {
       status: response.status,
-      headers: response.headers,
-      body: isJson && text ? JSON.parse(text) : text,
+      headers: answered,
+      body: isJson ? JSON.parse(response.text) : (response.text ?? ''),
     };
   }
 
