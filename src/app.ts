@@ -1,6 +1,5 @@
 /** The whole URL space on one screen. */
 import express, { type Express } from 'express';
-import helmet from 'helmet';
 import { accountEndpoints } from './accounts/endpoints.ts';
 import { adminEndpoints } from './admin/endpoints.ts';
 import { demoEndpoints } from './demo/endpoints.ts';
@@ -10,6 +9,7 @@ import { openApiDocument } from './http/openapi.ts';
 import { operationsRouter, timeRequests } from './http/operations.ts';
 import { notFound, problemHandler } from './http/problem.ts';
 import { requestLog } from './http/request-log.ts';
+import { securityHeaders } from './http/security-headers.ts';
 import type { Services } from './services.ts';
 import { authenticate } from './sessions/authenticate.ts';
 
@@ -28,7 +28,7 @@ export function makeApp(services: Services): Express {
   app.set('case sensitive routing', true);
   app.set('trust proxy', config.trustedProxies.length > 0 ? config.trustedProxies : false);
 
-  app.use(requestLog(services.logger), timeRequests(services.metrics), helmet());
+  app.use(requestLog(services.logger), timeRequests(services.metrics), securityHeaders(services.isSecure));
   app.use(operationsRouter(services)); //          /livez /readyz /metrics
   app.use(docsRouter(openApiDocument(endpoints))); // /openapi.json /docs
   app.use(
