@@ -9,7 +9,16 @@ import {
   startGateway,
   type TestGateway,
 } from '../../harness.ts';
-import { accountRow, assertProblem, auditOf, form, login, sessionRows, setCookie } from './people.ts';
+import {
+  accountRow,
+  assertProblem,
+  auditOf,
+  form,
+  login,
+  sessionRows,
+  setCookie,
+  startDeafGateway,
+} from './people.ts';
 
 const path = '/api/v1/me';
 
@@ -18,7 +27,7 @@ describe('DELETE /me', () => {
   let client: Client;
   let me: { id: string; email: string; password: string };
   before(async () => {
-    gateway = await startGateway();
+    gateway = await startDeafGateway();
   });
   after(() => gateway.close());
   beforeEach(async () => {

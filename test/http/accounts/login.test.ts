@@ -12,6 +12,7 @@ import {
   register,
   sessionRows,
   setCookie,
+  startDeafGateway,
 } from './people.ts';
 
 const path = '/api/v1/auth/login';
@@ -20,7 +21,7 @@ describe('POST /auth/login', () => {
   let gateway: TestGateway;
   let client: Client;
   before(async () => {
-    gateway = await startGateway();
+    gateway = await startDeafGateway();
     client = anonymousClient(gateway);
   });
   after(() => gateway.close());

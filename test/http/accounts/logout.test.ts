@@ -8,14 +8,14 @@ import {
   startGateway,
   type TestGateway,
 } from '../../harness.ts';
-import { assertProblem, login, register, sessionRows, setCookie } from './people.ts';
+import { assertProblem, login, register, sessionRows, setCookie, startDeafGateway } from './people.ts';
 
 const path = '/api/v1/auth/logout';
 
 describe('POST /auth/logout', () => {
   let gateway: TestGateway;
   before(async () => {
-    gateway = await startGateway();
+    gateway = await startDeafGateway();
   });
   after(() => gateway.close());
 

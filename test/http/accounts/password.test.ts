@@ -8,7 +8,7 @@ import {
   startGateway,
   type TestGateway,
 } from '../../harness.ts';
-import { accountRow, assertProblem, auditOf, login } from './people.ts';
+import { accountRow, assertProblem, auditOf, login, startDeafGateway } from './people.ts';
 
 const path = '/api/v1/me/password';
 const next = 'a quiet garden gate';
@@ -18,7 +18,7 @@ describe('PUT /me/password', () => {
   let client: Client;
   let me: { id: string; email: string; password: string };
   before(async () => {
-    gateway = await startGateway();
+    gateway = await startDeafGateway();
   });
   after(() => gateway.close());
   beforeEach(async () => {

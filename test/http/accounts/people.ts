@@ -3,7 +3,13 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { Account } from '../../../src/accounts/account.ts';
 import { Session } from '../../../src/sessions/session.ts';
-import type { Answer, Client, TestGateway } from '../../harness.ts';
+import {
+  type Answer,
+  type Client,
+  type GatewayOptions,
+  startGateway,
+  type TestGateway,
+} from '../../harness.ts';
 
 export interface Form {
   email: string;
@@ -82,6 +88,16 @@ export function assertProblem(answer: Answer, status: number, code: string, ...p
     (body.errors ?? []).map((error: { pointer: string }) => error.pointer),
     pointers,
   );
+}
+
+/**
+ * A gateway that does not hear of changes from the database: it knows what it announces to itself, so that what it must
+ * know at once is tested as such, and not rescued by the notification a moment later.
+ */
+export async function startDeafGateway(options?: GatewayOptions): Promise<TestGateway> {
+  const gateway = await startGateway(options);
+  await gateway.services.feed.close();
+  return gateway;
 }
 
 /** The row of an account. */

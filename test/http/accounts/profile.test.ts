@@ -1,20 +1,14 @@
 /** GET and PATCH /api/v1/me */
 import assert from 'node:assert/strict';
-import {
-  anonymousClient,
-  type Client,
-  registerAndLogIn,
-  startGateway,
-  type TestGateway,
-} from '../../harness.ts';
-import { accountRow, assertProblem, auditOf, form, login } from './people.ts';
+import { anonymousClient, type Client, registerAndLogIn, type TestGateway } from '../../harness.ts';
+import { accountRow, assertProblem, auditOf, form, login, startDeafGateway } from './people.ts';
 
 const path = '/api/v1/me';
 
 describe('GET /me', () => {
   let gateway: TestGateway;
   before(async () => {
-    gateway = await startGateway();
+    gateway = await startDeafGateway();
   });
   after(() => gateway.close());
 
@@ -61,7 +55,7 @@ describe('PATCH /me', () => {
   let client: Client;
   let me: { id: string; email: string; password: string };
   before(async () => {
-    gateway = await startGateway();
+    gateway = await startDeafGateway();
   });
   after(() => gateway.close());
   beforeEach(async () => {

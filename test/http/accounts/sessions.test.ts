@@ -1,7 +1,7 @@
 /** GET and DELETE /api/v1/me/sessions, DELETE /api/v1/me/sessions/:id */
 import assert from 'node:assert/strict';
 import { anonymousClient, Client, registerAndLogIn, startGateway, type TestGateway } from '../../harness.ts';
-import { assertProblem, login, sessionRows, setCookie } from './people.ts';
+import { assertProblem, login, sessionRows, setCookie, startDeafGateway } from './people.ts';
 
 const path = '/api/v1/me/sessions';
 
@@ -10,7 +10,7 @@ describe('/me/sessions', () => {
   let client: Client;
   let me: { id: string; email: string; password: string };
   before(async () => {
-    gateway = await startGateway();
+    gateway = await startDeafGateway();
   });
   after(() => gateway.close());
   beforeEach(async () => {
