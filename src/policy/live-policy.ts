@@ -12,7 +12,7 @@ export interface LivePolicyOptions {
   staleAfterMs: number;
   /** Called after each swap. */
   onAdopted?(snapshot: Snapshot): void;
-  /** Called when a published revision cannot be compiled here; the one before stays in force. */
+  /** Called once for each published revision that cannot be compiled here, and when none can be read; the one before stays in force. */
   onFailure?(revision: number, cause: unknown): void;
 }
 
@@ -98,9 +98,7 @@ export class LivePolicy {
   /** Catches up with the database; one at a time, and once more when asked meanwhile. Never throws. */
   refresh(): Promise<void> {
     this.#refreshAgain = this.#refreshing !== undefined;
-    this.#refreshing ??= this.#catchUp().finally(() => {
-      this.#refreshing = undefined;
-    });
+    this.#refreshing ??= this.#catchUp();
     return this.#refreshing;
   }
 
@@ -109,12 +107,16 @@ export class LivePolicy {
       this.#refreshAgain = false;
       await this.load().catch((cause) => this.#fail(cause));
     } while (this.#refreshAgain);
+    // In the same turn as the last look at it: whoever asks from here on starts anew.
+    this.#refreshing = undefined;
   }
 
   async #fail(cause: unknown): Promise<void> {
     const revision = await currentRevision(this.#options.db).catch(() => 0);
+    const told = this.#failure?.revision === revision;
     if (cause instanceof AppError && cause.problems) this.#failure = { revision, problems: cause.problems };
-    this.#options.onFailure?.(revision, cause);
+    // The poll tries again every second, since somebody may mend the rows.
+    if (!told) this.#options.onFailure?.(revision, cause);
   }
 
   /** Waits until `revision` is in force here. Throws `revision_not_reached` after `timeoutMs`. */
