@@ -26,6 +26,8 @@ export interface FeedHealth {
 }
 
 const CHANNEL = 'castellan';
+/** So long may the NOTIFY connection take to answer before it counts as lost. */
+const LISTENER_TIMEOUT_MS = 2000;
 const RECONNECT_MS = [50, 100, 250, 500, 1000, 2000];
 const POLL_TIMEOUT_MS = 5000;
 /** Rows older than this are removed; a node that was away for longer starts over. */
@@ -34,9 +36,11 @@ const KEPT_MS = 60 * 60 * 1000;
 export class ChangeFeed {
   readonly #options: ChangeFeedOptions;
   #listener: pg.Client | undefined;
+  #connecting: Promise<void> | undefined;
   #attempts = 0;
   #horizon: string | undefined;
   #seen = new Set<string>();
+  #polls = 0;
   #polledAtMs = 0;
   #prunedAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -53,7 +57,7 @@ export class ChangeFeed {
       (message) => this.#hear(message),
       () => this.#options.onGap(),
     );
-    await this.#listen();
+    await this.#connect();
     await this.poll();
     this.#schedule();
   }
@@ -62,6 +66,7 @@ export class ChangeFeed {
     this.#closed = true;
     clearTimeout(this.#timer);
     await this.#polling;
+    await this.#connecting;
     await this.#listener?.end().catch(() => {});
   }
 
@@ -84,18 +89,26 @@ export class ChangeFeed {
       this.#options.onChange({ kind: match[1] as Change['kind'], subject: match[2] });
   }
 
+  #connect(): Promise<void> {
+    this.#connecting = this.#listen();
+    return this.#connecting;
+  }
+
   async #listen(): Promise<void> {
     if (this.#closed) return;
     const client = new pg.Client({
       connectionString: this.#options.databaseUrl,
       application_name: 'castellan feed',
       keepAlive: true,
-      connectionTimeoutMillis: 2000,
+      connectionTimeoutMillis: LISTENER_TIMEOUT_MS,
+      query_timeout: LISTENER_TIMEOUT_MS,
     });
     let lost = false;
+    let nextBeat: NodeJS.Timeout | undefined;
     const lose = (cause: unknown) => {
       if (lost) return;
       lost = true;
+      clearTimeout(nextBeat);
       this.#listenerLost(client, cause);
     };
     client.on('error', lose);
@@ -113,6 +126,12 @@ export class ChangeFeed {
     }
     this.#attempts = 0;
     this.#listener = client;
+    // A wire that has gone silent looks like one on which nothing happens.
+    const beat = () => client.query('SELECT').then(beatLater, lose);
+    const beatLater = () => {
+      nextBeat = setTimeout(beat, this.#options.pollMs).unref();
+    };
+    beatLater();
   }
 
   #listenerLost(client: pg.Client, cause: unknown): void {
@@ -121,7 +140,7 @@ export class ChangeFeed {
     this.#options.onTrouble?.('listening', cause);
     client.end().catch(() => {});
     const wait = RECONNECT_MS[Math.min(this.#attempts++, RECONNECT_MS.length - 1)];
-    setTimeout(() => void this.#listen(), wait).unref();
+    setTimeout(() => void this.#connect(), wait).unref();
   }
 
   #schedule(): void {
@@ -142,13 +161,14 @@ export class ChangeFeed {
 
   async #read(): Promise<void> {
     const askedMs = Date.now();
-    if (this.#polledAtMs > 0 && askedMs - this.#polledAtMs > KEPT_MS / 2) {
-      this.#horizon = undefined;
-      this.#options.onGap();
-    }
+    const isFirst = this.#polls++ === 0;
+    if (this.#polledAtMs > 0 && askedMs - this.#polledAtMs > KEPT_MS / 2) this.#horizon = undefined;
     const { rows } = await this.#options.db
       .raw(readChanges, [this.#horizon ?? null])
       .timeout(POLL_TIMEOUT_MS);
+    // Whatever happened before the new horizon was not read, unless nothing had been remembered yet. Said after the
+    // reading, lest something be remembered and changed between the two.
+    if (this.#horizon === undefined && !isFirst) this.#options.onGap();
     const fresh = rows.filter((row: ChangeRow) => row.id !== null && !this.#seen.has(row.id));
     this.#seen = new Set(rows.map((row: ChangeRow) => row.id));
     this.#horizon = rows[0].horizon;
