@@ -13,6 +13,8 @@ export interface RedisCacheOptions {
 
 /** After a command that failed, how long Redis is left alone: a request waits for it once, not at every look-up. */
 const REST_MS = 1000;
+/** How often it is asked whether it answers, so that what is said of it holds also where nobody uses it. */
+const HEARTBEAT_MS = 1000;
 
 export function redisCache(options: RedisCacheOptions): SharedCache {
   const client = connect(options, {
@@ -21,10 +23,10 @@ export function redisCache(options: RedisCacheOptions): SharedCache {
     commandTimeout: options.commandTimeoutMs,
   });
   const subscriber = connect(options, { enableOfflineQueue: true, maxRetriesPerRequest: null });
-  watchStatus(client, options);
+  const watch = watchStatus(client, options);
   subscriber.on('error', () => {});
   let restUntilMs = 0;
-  const usable = () => client.status === 'ready' && Date.now() >= restUntilMs;
+  const usable = () => watch.isUp() && Date.now() >= restUntilMs;
   const attempt = async <T>(command: () => Promise<T>): Promise<T | undefined> => {
     if (!usable()) return undefined;
     return command().catch(() => {
@@ -49,8 +51,9 @@ export function redisCache(options: RedisCacheOptions): SharedCache {
         rejectIfRedisNotReady: true,
         insuranceLimiter: new RateLimiterMemory({ keyPrefix: name, points, duration: durationSeconds }),
       }),
-    isUp: usable,
+    isUp: watch.isUp,
     close: async () => {
+      watch.stop();
       client.disconnect();
       subscriber.disconnect();
     },
@@ -72,7 +75,11 @@ function subscribe(
   subscriber.subscribe(channel).catch(() => {});
 }
 
-function watchStatus(client: Redis | Cluster, { onStatus }: RedisCacheOptions): void {
+/** Tells when it turns up or down. A connection on which nothing is answered is down as well. */
+function watchStatus(
+  client: Redis | Cluster,
+  { onStatus }: RedisCacheOptions,
+): { isUp(): boolean; stop(): void } {
   let cause: Error | undefined;
   let up: boolean | undefined;
   const turn = (now: boolean) => {
@@ -80,12 +87,21 @@ function watchStatus(client: Redis | Cluster, { onStatus }: RedisCacheOptions): 
     up = now;
     onStatus?.(now, cause);
   };
+  const fail = (error: Error) => {
+    cause = error;
+    turn(false);
+  };
   client.on('error', (error: Error) => {
     cause = error;
     if (client.status !== 'ready') turn(false);
   });
   client.on('ready', () => turn(true));
   client.on('close', () => turn(false));
+  const beat = () => {
+    if (client.status === 'ready') client.ping().then(() => turn(true), fail);
+  };
+  const heartbeat = setInterval(beat, HEARTBEAT_MS).unref();
+  return { isUp: () => up === true, stop: () => clearInterval(heartbeat) };
 }
 
 function connect(options: RedisCacheOptions, common: RedisOptions): Redis | Cluster {

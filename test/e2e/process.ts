@@ -1,7 +1,7 @@
 /** Castellan as processes of its own: started, spoken to, stopped, with everything they print. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { eventually } from '../harness.ts';
+import { Client, eventually } from '../harness.ts';
 
 /** A process and what it has printed so far. */
 export interface Running {
@@ -90,4 +90,10 @@ export async function startNode(env: Environment): Promise<Node> {
     return ended;
   };
   return { ...running, url, stop };
+}
+
+/** The value of a metric without labels, as the node tells it now. */
+export async function metric({ url }: Node, name: string): Promise<number> {
+  const text: string = (await new Client(url).get('/metrics')).body;
+  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
 }

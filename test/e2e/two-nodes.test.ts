@@ -1,9 +1,9 @@
 /** Two processes on one PostgreSQL and one Redis: what is changed on one is in force on both. */
 import assert from 'node:assert/strict';
-import pg from 'pg';
 import { type Answer, Client, eventually, logIn, makeDatabase, registerAndLogIn } from '../harness.ts';
 import { type RedisServer, startRedis } from '../redis-server.ts';
-import { type Node, startNode } from './process.ts';
+import { metric, type Node, startNode } from './process.ts';
+import { sql } from './sql.ts';
 import { PROMISED_MS, report, timeUntil } from './stopwatch.ts';
 
 const ROUNDS = 10;
@@ -199,14 +199,3 @@ async function publishedDocument(client: Client): Promise<string> {
 const nextRevision = `
   INSERT INTO revisions (number, author, message, diff, policy, digest)
   SELECT number + 1, 'by hand', '', '{}', policy, digest FROM revisions ORDER BY number DESC LIMIT 1`;
-
-async function sql(url: string, statement: string): Promise<void> {
-  const client = new pg.Client(url);
-  await client.connect();
-  await client.query(statement).finally(() => client.end());
-}
-
-async function metric({ url }: Node, name: string): Promise<number> {
-  const text: string = (await new Client(url).get('/metrics')).body;
-  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
-}
