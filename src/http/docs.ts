@@ -6,7 +6,7 @@ import { pageIcon, pageStyle } from './docs-style.ts';
 import { refuseOtherMethods } from './endpoint.ts';
 import type { OpenApiDocument } from './openapi.ts';
 
-/** The page needs no script. It must also work on plain http, where `upgrade-insecure-requests` would lose its style. */
+/** The page needs no script and nothing of anybody else. */
 const PAGE_POLICY =
   "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

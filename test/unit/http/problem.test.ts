@@ -20,6 +20,9 @@ describe('a problem', () => {
     router.get('/driver', () => {
       throw new DriverError(secret);
     });
+    router.get('/hidden', () => {
+      throw Object.assign(new Error(secret), { status: 404, expose: false });
+    });
     router.get('/not-an-error', () => Promise.reject(secret));
     router.get('/detail', () => {
       throw new AppError('invalid_credentials', { detail: 'no such account', cause: new Error(secret) });
@@ -53,7 +56,7 @@ describe('a problem', () => {
     });
   });
 
-  for (const path of ['/driver', '/not-an-error']) {
+  for (const path of ['/driver', '/hidden', '/not-an-error']) {
     it(`that nobody foresaw says nothing of what happened (${path}): no SQL, no stack, no status of a driver`, async () => {
       const { status, body } = await app.client.get(path, { 'x-request-id': 'abc-2' });
       assert.equal(status, 500);
