@@ -1,7 +1,7 @@
 /** The question: may this principal do this action to this resource, in this context? */
 import { createHash } from 'node:crypto';
 import { ANONYMOUS_TYPE, type Principal } from '../policy/ability.ts';
-import { canonical, cleanCopy, misfit } from '../policy/attributes.ts';
+import { canonical, canonicalId, cleanCopy, misfit } from '../policy/attributes.ts';
 import type { Facts } from '../policy/matcher.ts';
 import type { AttributeSpec, ResourceType } from '../policy/policy.ts';
 
@@ -41,10 +41,12 @@ function copyAttribute(
   misfits: string[],
 ): void {
   if (!spec || !Object.hasOwn(given, name)) return;
-  const value = (given as Record<string, unknown>)[name];
+  const found = (given as Record<string, unknown>)[name];
+  // What is judged and what is compared must be one copy: an accessor could answer each of them differently.
+  const value = typeof found === 'object' && !(found instanceof Date) ? cleanCopy(found) : found;
   if (value === null || value === undefined) return;
   if (misfit(value, { ...spec, enum: undefined })) misfits.push(name);
-  else into[name] = canonical(value, spec.type);
+  else into[name] = canonical(value, spec.type, spec.items);
 }
 
 export interface PrincipalInput {
@@ -62,11 +64,12 @@ export function principalOf(input: PrincipalInput, type: ResourceType | undefine
     ? resourceOf(type, input.attributes).attributes
     : (cleanCopy(input.attributes) as Facts);
   const roles = [...input.roles].sort();
-  const made = JSON.stringify([input.type, input.id, roles, attributes, input.accessVersion]);
+  const id = canonicalId(input.id, type);
+  const made = JSON.stringify([input.type, id, roles, attributes, input.accessVersion]);
   const digest = createHash('sha256').update(made).digest('base64url');
   return Object.freeze({
     type: input.type,
-    id: input.id,
+    id,
     roles: Object.freeze(roles),
     attributes: Object.freeze(attributes),
     digest,

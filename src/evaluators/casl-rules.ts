@@ -3,7 +3,7 @@ import type { RawRule } from '@casl/ability';
 import type { Ability, AbilityRule } from '../policy/ability.ts';
 import { isAlways } from '../policy/ability.ts';
 import type { Condition, TestOperator } from '../policy/condition.ts';
-import type { Query, ResourceType } from '../policy/policy.ts';
+import { ANY_TYPE, type AttributeSpec, type Query, type ResourceType } from '../policy/policy.ts';
 
 export interface PlainAbility {
   revision: number;
@@ -19,6 +19,9 @@ export interface PlainAbility {
   }[];
 }
 
+/** How a path is declared in every type of the rule; undefined where it is not declared in detail. */
+type Declared = (path: string) => AttributeSpec | undefined;
+
 type Test = Extract<Condition, { kind: 'test' }>;
 type Conjunct = (Test | Extract<Condition, { kind: 'element' }>)[];
 
@@ -28,7 +31,7 @@ const MOST_ALTERNATIVES = 32;
 export function toPlainAbility(ability: Ability, types: ReadonlyMap<string, ResourceType>): PlainAbility {
   const plain: PlainAbility = { revision: ability.revision, rules: [], serverOnly: [] };
   for (const rule of ability.rules) {
-    const queries = isAlways(rule.when) ? toQueries(rule.condition) : undefined;
+    const queries = isAlways(rule.when) ? toQueries(rule.condition, declaredBy(rule, types)) : undefined;
     const common = {
       action: [...rule.actions],
       subject: [...rule.subjects],
@@ -63,10 +66,21 @@ function fieldsOf(rule: AbilityRule, types: ReadonlyMap<string, ResourceType>): 
   return { fields: rule.fields.flatMap((field) => (hasParts(field) ? [field, `${field}.**`] : [field])) };
 }
 
+function declaredBy(rule: AbilityRule, types: ReadonlyMap<string, ResourceType>): Declared {
+  return (path) =>
+    rule.subjects
+      .map((name) => (name === ANY_TYPE && path === 'id' ? anyId : types.get(name)?.attributes[path]))
+      .reduce((all, spec) =>
+        spec && all && spec.type === all.type && spec.items === all.items ? all : undefined,
+      );
+}
+
+const anyId: AttributeSpec = { type: 'string' };
+
 /** One query for each alternative (rules of one effect side by side are an "or"); undefined: CASL cannot say it. */
-function toQueries(condition: Condition): (Query | undefined)[] | undefined {
+function toQueries(condition: Condition, declared: Declared): (Query | undefined)[] | undefined {
   if (isAlways(condition)) return [undefined];
-  const queries = alternatives(condition)?.map(toQuery);
+  const queries = alternatives(condition)?.map((conjunct) => toQuery(conjunct, declared));
   return queries?.every((query) => query !== undefined) ? queries : undefined;
 }
 
@@ -122,10 +136,10 @@ function negate(condition: Condition): Condition | undefined {
   return operator && { ...condition, operator };
 }
 
-function toQuery(conjunct: Conjunct): Query | undefined {
+function toQuery(conjunct: Conjunct, declared: Declared): Query | undefined {
   const query: Record<string, Record<string, unknown>> = {};
   for (const part of conjunct) {
-    const tests = part.kind === 'element' ? elementTests(part.of) : plainTests(part);
+    const tests = part.kind === 'element' ? elementTests(part, declared) : plainTests(part, declared);
     if (!tests) return undefined;
     const merged = query[part.path] ?? {};
     query[part.path] = merged;
@@ -137,20 +151,52 @@ function toQuery(conjunct: Conjunct): Query | undefined {
   return Object.fromEntries(Object.entries(query).map(([path, tests]) => [path, simplest(tests)]));
 }
 
-/** Plain CASL orders what is missing below everything, so an order asks for presence too (design 3: "ordered against nothing"). */
-function plainTests({ operator, value }: Test): Record<string, unknown> | undefined {
-  if (operator === '$regex' && !isPortablePattern(String(value))) return undefined;
-  return operator === '$lt' || operator === '$lte'
-    ? { [operator]: value, $exists: true }
-    : { [operator]: value };
+/** What CASL reads otherwise than we do is left to the server. */
+function plainTests(
+  { path, operator, value }: Test,
+  declared: Declared,
+): Record<string, unknown> | undefined {
+  if (path.split('.').slice(1).includes('length')) return undefined;
+  switch (operator) {
+    case '$regex': {
+      const source = portablePattern(String(value));
+      return source === undefined ? undefined : { $regex: source, $options: 'u' };
+    }
+    case '$lt':
+    case '$lte':
+    case '$gt':
+    case '$gte':
+      // Of two types, CASL compares 10 with "9". It also orders what is missing below everything.
+      if (!isOfOneType(declared(path))) return undefined;
+      return operator === '$lt' || operator === '$lte'
+        ? { [operator]: value, $exists: true }
+        : { [operator]: value };
+    case '$exists':
+      // Through a list, CASL's absence means that any element lacks it; of an element itself, it is always met.
+      return value === false && (path === '' || path.includes('.')) ? undefined : { $exists: value };
+    case '$all':
+      return path.includes('.') && Array.isArray(value) && value.length === 0 ? undefined : { $all: value };
+    default:
+      return { [operator]: value };
+  }
 }
 
-function elementTests(condition: Condition): Record<string, unknown> | undefined {
-  const [conjunct, ...others] = alternatives(condition) ?? [];
+function isOfOneType(spec: AttributeSpec | undefined): boolean {
+  return spec !== undefined && (spec.type !== 'array' || spec.items !== undefined);
+}
+
+function elementTests(
+  { path, of }: Extract<Condition, { kind: 'element' }>,
+  declared: Declared,
+): Record<string, unknown> | undefined {
+  const [conjunct, ...others] = alternatives(of) ?? [];
   if (!conjunct || others.length > 0) return undefined;
   const onItself = conjunct.filter((part) => part.path === '');
   if (onItself.length > 0 && onItself.length < conjunct.length) return undefined;
-  const query = toQuery(conjunct);
+  const items = declared(path)?.items;
+  // CASL throws when it looks below an element that is 0 or ''.
+  if (onItself.length === 0 && items !== 'object') return undefined;
+  const query = toQuery(conjunct, (inner) => (inner === '' && items ? { type: items } : undefined));
   const inner = onItself.length > 0 && query ? operatorsOf(query['']) : query;
   return inner && { $elemMatch: inner };
 }
@@ -163,18 +209,32 @@ function simplest(tests: Record<string, unknown>): unknown {
   return Object.keys(tests).length === 1 && '$eq' in tests ? tests.$eq : tests;
 }
 
-/** Only what RE2 and JavaScript read alike: no flags, no groups but `(` and `(?:`, no escapes but the common ones. */
-function isPortablePattern(pattern: string): boolean {
-  if (
-    /\(\?(?!:)/.test(pattern) ||
-    /\\[^dDwWsSbB\\.^$|?*+()[\]{}/-]/.test(pattern) ||
-    /\[\[:|\[\]|\[\^\]/.test(pattern)
-  )
-    return false;
+/** A piece of a pattern: an escape, the beginning or end of a class, any other character. */
+const pieces = /\\[\s\S]|\[\^?|[\s\S]/gu;
+const sharedEscapes = /^\\[dDwWbB\\.^$|?*+()[\]{}/-]$/;
+const space = '\\t\\n\\f\\r ';
+
+/**
+ * The pattern for JavaScript's `u` mode that matches what RE2 matches; undefined where there may be none. RE2 has its own
+ * flags, groups and classes; its `.` stops only at \n and its `\s` knows only ASCII.
+ */
+function portablePattern(pattern: string): string | undefined {
+  if (/\(\?(?!:)|\[\^?\]|\[:/.test(pattern)) return undefined;
+  let isInClass = false;
+  let portable = '';
+  for (const [piece] of pattern.matchAll(pieces)) {
+    if (piece === '\\s') portable += isInClass ? space : `[${space}]`;
+    else if (piece === '\\S' && !isInClass) portable += `[^${space}]`;
+    else if (piece.startsWith('\\') && !sharedEscapes.test(piece)) return undefined;
+    else if (piece === '.' && !isInClass) portable += '[^\\n]';
+    else portable += piece;
+    if (piece.startsWith('[')) isInClass = true;
+    else if (piece === ']') isInClass = false;
+  }
   try {
-    new RegExp(pattern);
-    return true;
+    new RegExp(portable, 'u');
+    return portable;
   } catch {
-    return false;
+    return undefined;
   }
 }

@@ -3,6 +3,7 @@ import { Ability as CaslAbility, type RawRule } from '@casl/ability';
 import type { AccessRequest } from '../decision/access-request.ts';
 import type { Evaluator } from '../decision/evaluator.ts';
 import { type Ability, type AbilityRule, isAlways, type Principal } from '../policy/ability.ts';
+import { isSafePath } from '../policy/condition.ts';
 import { ANY_ACTION, ANY_TYPE } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import { groupRules, type RuleGroup } from './rule-index.ts';
@@ -50,7 +51,13 @@ export function caslEvaluator({ abilityOf }: CaslOptions): Evaluator {
       withCasl(
         snapshot,
         request.principal,
-        (casl) => new Set(fields.filter((field) => settlingRule(casl, request, field)?.effect === 'allow')),
+        // An unsafe path is granted by no rule; of an empty one CASL would think that no field was asked about.
+        (casl) =>
+          new Set(
+            fields.filter(
+              (field) => isSafePath(field) && settlingRule(casl, request, field)?.effect === 'allow',
+            ),
+          ),
       ),
     possible: (snapshot, principal, action, type) =>
       withCasl(snapshot, principal, (casl) => couldEver(casl, action, type)),

@@ -1,7 +1,7 @@
 /** A snapshot narrowed to one principal: the rules that are left, settled as far as the principal goes, in CASL's order. */
 import { ALWAYS, type Condition } from './condition.ts';
 import type { Facts } from './matcher.ts';
-import { settle } from './settle.ts';
+import { settle, settleWhen } from './settle.ts';
 import type { CompiledRule, Snapshot } from './snapshot.ts';
 
 /** Who asks. Frozen; `attributes` are clean (null prototype, canonical values). */
@@ -78,7 +78,7 @@ export function principalFacts(snapshot: Snapshot, principal: Principal): Facts 
 /** The rule as far as these facts go; nothing when it can never match this principal. */
 export function settleRule(rule: CompiledRule, facts: Facts): AbilityRule[] {
   const condition = settle(rule.condition, facts, rule.effect);
-  const when = settle(rule.when, facts, rule.effect);
+  const when = settleWhen(rule.when, facts, rule.effect);
   if (isNever(condition) || isNever(when)) return [];
   return [
     {

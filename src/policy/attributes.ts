@@ -1,5 +1,5 @@
 /** Values by declared type: whether they fit, and the one canonical form in which rules compare them. */
-import type { AttributeSpec, AttributeType } from './policy.ts';
+import type { AttributeSpec, AttributeType, ResourceType } from './policy.ts';
 
 interface TypeRule {
   fits(value: unknown): boolean;
@@ -27,8 +27,31 @@ export const attributeTypes: Record<AttributeType, TypeRule> = {
 };
 
 function isDate(value: unknown): boolean {
-  if (value instanceof Date) return !Number.isNaN(value.getTime());
-  return typeof value === 'string' && isoDate.test(value) && !Number.isNaN(Date.parse(value));
+  if (value instanceof Date) return isComparable(value.getTime());
+  return (
+    typeof value === 'string' && isoDate.test(value) && isRealDay(value) && isComparable(instantMs(value))
+  );
+}
+
+/** Instants are compared as text, which has one order only for years of four digits. */
+function isComparable(atMs: number): boolean {
+  return atMs >= FIRST_MS && atMs <= LAST_MS;
+}
+
+const FIRST_MS = Date.parse('0000-01-01T00:00:00.000Z');
+const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
+
+/** JavaScript takes 30 February for 2 March. */
+function isRealDay(text: string): boolean {
+  const day = text.slice(0, 10);
+  const atMs = Date.parse(day);
+  return !Number.isNaN(atMs) && new Date(atMs).toISOString().startsWith(day);
+}
+
+/** Without an offset it is UTC: JavaScript would take it for local time, so that each machine had its own instant. */
+export function instantMs(text: string): number {
+  const isLocal = /\d{2}:\d{2}/.test(text) && !/(Z|[+-]\d{2}:?\d{2})$/.test(text);
+  return Date.parse(isLocal ? `${text}Z` : text);
 }
 
 /** What is wrong with `value` as this attribute, or undefined. `null` fits what is nullable. */
@@ -54,13 +77,23 @@ export function expectedOf(spec: AttributeSpec): string {
  * The form in which a fitting value is compared: dates as ISO 8601 in UTC, UUIDs in lower case, objects copied deep
  * onto null prototypes so that nothing inherited and no accessor can be read through a rule's path.
  */
-export function canonical(value: unknown, type: AttributeType | undefined): unknown {
+export function canonical(
+  value: unknown,
+  type: AttributeType | undefined,
+  items?: AttributeType | undefined,
+): unknown {
   if (value instanceof Date) return value.toISOString();
+  if (type === 'array' && items && Array.isArray(value)) return value.map((item) => canonical(item, items));
   if (typeof value === 'string') {
-    if (type === 'date') return new Date(value).toISOString();
+    if (type === 'date') return new Date(instantMs(value)).toISOString();
     return type === 'uuid' ? value.toLowerCase() : value;
   }
   return typeof value === 'object' ? cleanCopy(value) : value;
+}
+
+/** The one form of an id of this type: a UUID is the same account in capitals. */
+export function canonicalId(id: string, type: ResourceType | undefined): string {
+  return type?.attributes['id']?.type === 'uuid' && uuid.test(id) ? id.toLowerCase() : id;
 }
 
 /** A deep copy without prototypes, accessors, functions, nulls or polluting names. */

@@ -65,6 +65,9 @@ export const builtInTypes: readonly ResourceType[] = [
 /** Facts of a principal beside its declared attributes. */
 export const principalFacts: Record<string, AttributeSpec> = { id: string, type: string, roles: strings };
 
+/** Facts of the action. Others may be given by whoever asks. */
+export const actionFacts: Record<string, AttributeSpec> = { name: string };
+
 /** Facts of the request. Others may be given by whoever asks; these have a known type. */
 export const contextFacts: Record<string, AttributeSpec> = {
   ip: string,

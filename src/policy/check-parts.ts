@@ -3,6 +3,7 @@ import type { Problem } from '../errors.ts';
 import { misfit } from './attributes.ts';
 import { ACCOUNT_TYPE, builtInTypes } from './built-in.ts';
 import { isSafePath } from './condition.ts';
+import { escapePointer } from './parse-condition.ts';
 import { ANY_ACTION, ANY_TYPE, builtInRoles, type Policy, type ResourceType, type Role } from './policy.ts';
 import { closest } from './suggest.ts';
 
@@ -52,7 +53,7 @@ function checkType(type: ResourceType, base: string, evaluators: readonly string
     });
   }
   for (const [name, spec] of Object.entries(type.attributes)) {
-    const pointer = `${base}/attributes/${name}`;
+    const pointer = `${base}/attributes/${escapePointer(name)}`;
     if (!isSafePath(name) || name.includes('.'))
       problems.push({
         pointer,

@@ -1,8 +1,8 @@
 /** One rule against the resource types and roles of its policy: read into conditions, or every problem with it. */
 import type { Problem } from '../errors.ts';
-import { ACCOUNT_TYPE, contextFacts, principalFacts } from './built-in.ts';
+import { ACCOUNT_TYPE, actionFacts, contextFacts, principalFacts } from './built-in.ts';
 import { ALWAYS, type Condition, isSafePath } from './condition.ts';
-import { parseQuery, type Scope } from './parse-condition.ts';
+import { parseQuery, type Scope, unsafePath } from './parse-condition.ts';
 import {
   ANY_ACTION,
   ANY_TYPE,
@@ -90,7 +90,8 @@ function checkWhat(rule: Rule, { types }: Vocabulary, base: string): Problem[] {
         : types.has(name) && !types.get(name)?.actions.includes(action),
     );
     if (without.length === 0) return;
-    const candidates = [...without.flatMap((name) => types.get(name)?.actions ?? []), ANY_ACTION];
+    const asked = without.includes(ANY_TYPE) ? [...types.values()] : without.map((name) => types.get(name));
+    const candidates = [...asked.flatMap((type) => type?.actions ?? []), ANY_ACTION];
     problems.push(
       unknown(
         at(base, 'action', rule.action, index),
@@ -145,8 +146,12 @@ function readConditions(
   const pointer = `${base}/conditions`;
   const readings = types.map((type) => parseQuery(rule.conditions, pointer, resourceScope(type, vocabulary)));
   const [first] = readings;
-  const failed = readings.find((reading) => reading.problems.length > 0);
-  if (failed) problems.push(...failed.problems);
+  const found = new Map(
+    readings
+      .flatMap((reading) => reading.problems)
+      .map((problem) => [`${problem.pointer} ${problem.code}`, problem]),
+  );
+  if (found.size > 0) problems.push(...found.values());
   else if (
     readings.some((reading) => JSON.stringify(reading.condition) !== JSON.stringify(first?.condition))
   ) {
@@ -172,12 +177,12 @@ function whenScope(vocabulary: Vocabulary): Scope {
     network: true,
     principalAttribute: (path) => resolvePrincipal(path, vocabulary),
     resolve: (path) => {
-      if (!isSafePath(path)) return unsafe(path);
+      if (!isSafePath(path)) return unsafePath(path);
       const [root, ...rest] = path.split('.');
       const name = rest.join('.');
       if (rest.length > 0 && root === 'principal') return resolvePrincipal(name, vocabulary);
-      if (rest.length > 0 && root === 'action') return name === 'name' ? { spec: { type: 'string' } } : {};
-      if (rest.length > 0 && root === 'context') return resolveContext(name);
+      if (rest.length > 0 && root === 'action') return resolveFact(root, name, actionFacts);
+      if (rest.length > 0 && root === 'context') return resolveFact(root, name, contextFacts);
       return {
         code: 'unknown_path',
         problem: `${path} is not a path of when; they begin with principal., action. or context.`,
@@ -187,14 +192,14 @@ function whenScope(vocabulary: Vocabulary): Scope {
 }
 
 /** Whoever asks may give facts of their own, but a name that is close to a known one is taken for a slip. */
-function resolveContext(name: string): Resolved {
-  const spec = Object.hasOwn(contextFacts, name) ? contextFacts[name] : undefined;
+function resolveFact(root: string, name: string, facts: Record<string, AttributeSpec>): Resolved {
+  const spec = Object.hasOwn(facts, name) ? facts[name] : undefined;
   if (spec) return { spec };
-  const suggestion = closest(name, Object.keys(contextFacts));
+  const suggestion = closest(name, Object.keys(facts));
   return suggestion
     ? {
         code: 'unknown_attribute',
-        problem: `context.${name} is not known; did you mean context.${suggestion}?`,
+        problem: `${root}.${name} is not known; did you mean ${root}.${suggestion}?`,
         suggestion,
       }
     : {};
@@ -211,7 +216,7 @@ function resolveAttribute(
   owner: string,
   what: string,
 ): Resolved {
-  if (!isSafePath(path)) return unsafe(path);
+  if (!isSafePath(path)) return unsafePath(path);
   const [name = '', ...rest] = path.split('.');
   const spec = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
   if (!spec) {
@@ -228,13 +233,6 @@ function resolveAttribute(
   if (rest.length === 0) return { spec };
   if (spec.type === 'object' || (spec.type === 'array' && (spec.items ?? 'object') === 'object')) return {};
   return { code: `unknown_${what}`, problem: `${name} is a ${spec.type}; nothing lies below it` };
-}
-
-function unsafe(path: string): Resolved {
-  return {
-    code: 'unsafe_path',
-    problem: `"${path}" is not a path: names of letters, digits and _ with dots between, none that objects inherit`,
-  };
 }
 
 function at(base: string, key: string, value: string | string[], index: number): string {

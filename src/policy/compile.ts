@@ -1,6 +1,7 @@
 /** Policy rows in, immutable snapshot or all problems out. A pure function. */
 import { createHash } from 'node:crypto';
 import type { Problem } from '../errors.ts';
+import { canonicalId } from './attributes.ts';
 import { checkParts } from './check-parts.ts';
 import { checkRule, type Vocabulary } from './check-rule.ts';
 import { listOf, type Policy, type Role, type Rule } from './policy.ts';
@@ -34,7 +35,7 @@ export function compile(policy: Policy, options: CompileOptions): Compiled {
     lineage: lineages(roles),
     rules: new Map(rules.map((rule) => [rule.id, rule])),
     rulesByRole: groupBy(rules, (rule) => rule.source.role),
-    rulesByPrincipal: groupBy(rules, (rule) => rule.source.principal),
+    rulesByPrincipal: groupBy(rules, (rule) => principalKey(rule.source.principal, types)),
     boundariesMs: boundaries(rules),
   };
   return { snapshot: Object.freeze(snapshot) };
@@ -128,6 +129,11 @@ function compileRule(
     validUntilMs: rule.validUntil ? Date.parse(rule.validUntil) : Number.POSITIVE_INFINITY,
     source: rule,
   };
+}
+
+function principalKey(principal: string | undefined, types: Vocabulary['types']): string | undefined {
+  const [type = '', id = ''] = principal?.split(':') ?? [];
+  return principal && `${type}:${canonicalId(id, types.get(type))}`;
 }
 
 function lineages(roles: ReadonlyMap<string, Role>): Map<string, ReadonlySet<string>> {

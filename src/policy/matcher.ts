@@ -34,8 +34,31 @@ function compileTest({ path, operator, value }: Extract<Condition, { kind: 'test
   const test = operators[operator].test(value);
   if (!path.includes('.')) return (facts) => test(facts[path]);
   const segments = path.split('.');
+  if (operator === '$size' || operator === '$exists')
+    return compileStructural(segments, test, operator, value);
   return (facts) => test(read(facts, segments));
 }
+
+/** Through an array these are about each element's own value, as in MongoDB, not about the values put together. */
+function compileStructural(
+  segments: string[],
+  test: (found: unknown) => boolean,
+  operator: '$size' | '$exists',
+  value: unknown,
+): Matcher {
+  const parents = segments.slice(0, -1);
+  const last = segments.slice(-1);
+  const isAbsence = operator === '$exists' && value === false;
+  return (facts) => {
+    const parent = read(facts, parents);
+    if (!Array.isArray(parent)) return test(read(parent, last));
+    return isAbsence
+      ? parent.every((item) => isArray(item) || test(read(item, last)))
+      : parent.some((item) => !isArray(item) && test(read(item, last)));
+  };
+}
+
+const isArray: (value: unknown) => boolean = Array.isArray;
 
 /** An element that is no object is known to its tests by the name ''. */
 function compileElement(path: string, of: Condition): Matcher {
@@ -64,7 +87,9 @@ export function read(facts: unknown, segments: readonly string[]): unknown {
   for (let i = 0; i < segments.length; i++) {
     if (Array.isArray(current)) {
       const rest = segments.slice(i);
-      const found = current.flatMap((item) => read(item, rest)).filter((value) => value !== undefined);
+      const found = current
+        .flatMap((item) => (Array.isArray(item) ? [] : read(item, rest)))
+        .filter((value) => value !== undefined);
       return found.length > 0 ? found : undefined;
     }
     const segment = segments[i];

@@ -64,7 +64,7 @@ export const operators: Record<TestOperator, Operator> = {
     takes: 'network',
     unfit: (spec) => (spec.type === 'string' ? undefined : `needs a string, this is a ${spec.type}`),
     test: (value) => {
-      const networks = asList(value).map((network) => ipaddr.parseCIDR(String(network)));
+      const networks = asList(value).map((network) => networkOf(String(network)));
       return (found) => typeof found === 'string' && networks.some((network) => isWithin(found, network));
     },
   },
@@ -123,13 +123,26 @@ function patternProblem(value: unknown): string | undefined {
 
 function networkProblem(value: unknown): string | undefined {
   const networks = asList(value as Operand);
-  const wrong = networks.find((network) => typeof network !== 'string' || !ipaddr.isValidCIDR(network));
+  const wrong = networks.find((network) => typeof network !== 'string' || !isNetwork(network));
   if (networks.length > 0 && wrong === undefined) return undefined;
   return 'must be a network such as 10.0.0.0/8 or 2001:db8::/32, or a list of them';
 }
 
+/** Only networks written out: the old short and octal forms (10/8, 010.0.0.0/8) mean something else than they seem to. */
+function isNetwork(text: string): boolean {
+  return ipaddr.IPv4.isValidCIDRFourPartDecimal(text) || ipaddr.IPv6.isValidCIDR(text);
+}
+
+/** IPv4 written as IPv6 (::ffff:10.0.0.0/104) is IPv4, as it is in addresses. */
+function networkOf(text: string): [ipaddr.IPv4 | ipaddr.IPv6, number] {
+  const [address, bits] = ipaddr.parseCIDR(text);
+  return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && bits >= 96
+    ? [address.toIPv4Address(), bits - 96]
+    : [address, bits];
+}
+
 function isWithin(address: string, [network, bits]: [ipaddr.IPv4 | ipaddr.IPv6, number]): boolean {
-  if (!ipaddr.isValid(address)) return false;
+  if (!ipaddr.IPv4.isValidFourPartDecimal(address) && !ipaddr.IPv6.isValid(address)) return false;
   const parsed = ipaddr.process(address);
   return parsed.kind() === network.kind() && parsed.match(network, bits);
 }

@@ -5,7 +5,7 @@ import {
   allOf,
   anyOf,
   type Condition,
-  isTemplate,
+  isSafePath,
   notOf,
   type Operand,
   type TestOperator,
@@ -139,11 +139,20 @@ function readElement(
     return refuse(reading, at, 'type', 'must be an object of operators, or a query about the element');
   const element = spec ? elementOf(spec) : undefined;
   const ofOperators = Object.keys(query).every((key) => key.startsWith('$') && !groupOperators.includes(key));
-  const elementScope: Scope = { ...reading.scope, resolve: () => ({}) };
+  const elementScope: Scope = { ...reading.scope, resolve: (inner) => resolveBelow(inner, spec) };
   const inner = ofOperators
     ? readTests('', query, at, element, reading, depth + 1)
     : readQuery(query, at, { scope: elementScope, problems: reading.problems }, depth + 1);
   return { kind: 'element', path, of: inner };
+}
+
+/** What lies below an element is not declared, but its paths must be safe, and below a plain value lies nothing. */
+function resolveBelow(path: string, spec: AttributeSpec | undefined): ReturnType<Scope['resolve']> {
+  if (!isSafePath(path)) return unsafePath(path);
+  const items = spec?.items;
+  return items && items !== 'object'
+    ? { code: 'unknown_attribute', problem: `the elements are of type ${items}; nothing lies below them` }
+    : {};
 }
 
 function readTest(
@@ -195,7 +204,8 @@ function readOperand(
   if (template && ['value', 'list'].includes(operators[operator].takes)) {
     return templateFits(template.template, spec, at, reading, list) ? template : undefined;
   }
-  if (typeof value === 'string' && value.includes('${') && operator !== '$regex') {
+  const mark = operator === '$regex' ? '${principal.' : '${';
+  if (typeof value === 'string' && value.includes(mark)) {
     return void refuse(
       reading,
       at,
@@ -254,6 +264,13 @@ function comparable(a: string, b: string): boolean {
   return (kinds[a] ?? a) === (kinds[b] ?? b);
 }
 
+export function unsafePath(path: string): { problem: string; code: string } {
+  return {
+    code: 'unsafe_path',
+    problem: `"${path}" is not a path: names of letters, digits and _ with dots between, none that objects inherit`,
+  };
+}
+
 function refuseOperator(reading: Reading, pointer: string, name: string, known: string[]): Condition {
   const suggestion = closest(name, known);
   const message = `${name} is not an operator here${suggestion ? `; did you mean ${suggestion}?` : `; there are ${known.join(' ')}`}`;
@@ -271,7 +288,7 @@ function suggested(suggestion: string | undefined): { suggestion?: string } {
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isTemplate(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** RFC 6901 section 3. */

@@ -1,7 +1,7 @@
 /** The shapes of rules, roles and resource types as they are written, and the first check of a document against them. */
 import Joi from 'joi';
 import type { Problem } from '../errors.ts';
-import { attributeTypes } from './attributes.ts';
+import { attributeTypes, canonical, misfit } from './attributes.ts';
 import { escapePointer } from './parse-condition.ts';
 import type { ResourceType, Role, Rule } from './policy.ts';
 import { closest } from './suggest.ts';
@@ -11,7 +11,13 @@ const roleKey = Joi.string().pattern(/^[a-z][a-z0-9-]{0,62}$/, 'slug');
 const typeName = Joi.string().pattern(/^[a-z][a-z0-9.-]{0,62}$/, 'type name');
 const oneOrMore = Joi.alternatives(Joi.string(), Joi.array().items(Joi.string()).min(1).max(100)).required();
 const optional = (schema: Joi.Schema) => schema.allow(null);
-const instant = Joi.string().isoDate().allow(null).default(null);
+/** Kept in one form, so that a file and a row, which give the same instant, give the same rule. */
+const instant = Joi.string()
+  .custom((value: string, helpers) =>
+    misfit(value, { type: 'date' }) ? helpers.error('string.isoDate') : canonical(value, 'date'),
+  )
+  .allow(null)
+  .default(null);
 
 export const ruleSchema = Joi.object({
   id: ruleId.description('stable across environments; made up when left out'),
@@ -91,7 +97,7 @@ export function shapeResourceType(input: unknown, base = ''): Shaped<ResourceTyp
 
 /** Checks a shape; every deviation is a problem with its pointer, and an unknown key gets a suggestion. */
 export function shape<T>(schema: Joi.ObjectSchema, input: unknown, base: string): Shaped<T> {
-  const { error, value } = schema.validate(input, {
+  const { error, value } = schema.required().validate(input, {
     abortEarly: false,
     convert: false,
     errors: { label: false },
@@ -102,7 +108,7 @@ export function shape<T>(schema: Joi.ObjectSchema, input: unknown, base: string)
 function toProblem(detail: Joi.ValidationErrorItem, schema: Joi.ObjectSchema, base: string): Problem {
   const pointer = base + detail.path.map((part) => `/${escapePointer(String(part))}`).join('');
   if (detail.type !== 'object.unknown') return { pointer, code: 'shape', message: detail.message };
-  const known = Object.keys(schema.describe().keys ?? {});
+  const known = keysAt(schema.describe(), detail.path.slice(0, -1));
   const suggestion = closest(String(detail.path.at(-1)), known);
   return {
     pointer,
@@ -112,6 +118,16 @@ function toProblem(detail: Joi.ValidationErrorItem, schema: Joi.ObjectSchema, ba
       : `is not a key here; there are ${known.join(', ')}`,
     ...(suggestion && { suggestion }),
   };
+}
+
+/** The keys that a schema knows at a place of the document. */
+function keysAt(description: Joi.Description, path: (string | number)[]): string[] {
+  const place = path.reduce<Joi.Description | undefined>(
+    (at, part) =>
+      typeof part === 'number' ? at?.['items']?.[0] : (at?.keys?.[part] ?? at?.['patterns']?.[0]?.rule),
+    description,
+  );
+  return Object.keys(place?.keys ?? {});
 }
 
 const keptNulls = new Set(['validFrom', 'validUntil']);
