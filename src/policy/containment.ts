@@ -4,26 +4,33 @@
  * cannot tell.
  */
 import { type Ability, type AbilityRule, isAlways } from './ability.ts';
-import type { Condition, Operand } from './condition.ts';
+import { type Condition, isTemplate, type Operand } from './condition.ts';
 import { ANY_ACTION, ANY_TYPE } from './policy.ts';
 import type { CompiledRule, Snapshot } from './snapshot.ts';
 
 /** What stands against it, in words; undefined: it is covered. */
 export type Gap = string | undefined;
 
+/** An allow rule on its way to somebody. */
+export interface GivenRule extends AbilityRule {
+  /** It reaches those whom nobody identified, too. */
+  toAnonymous?: boolean;
+}
+
 /** A rule as it would be given to somebody else: not settled, so that templates stand for any value. */
-export function asGiven(rule: CompiledRule): AbilityRule {
-  const { id, effect, actions, subjects, fields, condition, when, priority } = rule;
-  return { id, effect, actions, subjects, ...(fields && { fields }), condition, when, priority };
+export function asGiven(rule: CompiledRule): GivenRule {
+  const { id, effect, actions, subjects, fields, condition, when, priority, source } = rule;
+  const toAnonymous = source.role === 'everyone' || source.role === 'anonymous';
+  return { id, effect, actions, subjects, ...(fields && { fields }), condition, when, priority, toAnonymous };
 }
 
 /** A deny that is taken away, as the allow that it amounts to. */
-export function asLifted(rule: CompiledRule): AbilityRule {
+export function asLifted(rule: CompiledRule): GivenRule {
   return { ...asGiven(rule), effect: 'allow' };
 }
 
 /** The first thing in `given` (an allow rule) that `holder` does not hold under `snapshot`. */
-export function gapIn(holder: Ability, given: AbilityRule, snapshot: Snapshot): Gap {
+export function gapIn(holder: Ability, given: GivenRule, snapshot: Snapshot): Gap {
   if (given.effect === 'deny') return undefined;
   for (const subject of given.subjects) {
     for (const action of given.actions) {
@@ -36,7 +43,7 @@ export function gapIn(holder: Ability, given: AbilityRule, snapshot: Snapshot): 
 
 function gapInPair(
   holder: Ability,
-  given: AbilityRule,
+  given: GivenRule,
   action: string,
   subject: string,
   snapshot: Snapshot,
@@ -85,10 +92,33 @@ function touches(rule: AbilityRule, action: string, subject: string): boolean {
 }
 
 /** A deny on everybody holds for whoever receives the rule as well, as long as the rule does not outrank it. */
-function bindsBoth(deny: AbilityRule, given: AbilityRule, snapshot: Snapshot): boolean {
-  if (deny.id === given.id || deny.priority < given.priority) return false;
-  const role = snapshot.rules.get(deny.id)?.source.role;
-  return role === 'everyone' || role === 'authenticated';
+function bindsBoth(deny: AbilityRule, given: GivenRule, snapshot: Snapshot): boolean {
+  const rule = snapshot.rules.get(deny.id);
+  if (!rule || deny.id === given.id || deny.priority < given.priority) return false;
+  if (asksWho(rule.condition) || asksWho(rule.when)) return false;
+  return rule.source.role === 'everyone' || (rule.source.role === 'authenticated' && !given.toAnonymous);
+}
+
+/**
+ * Whether a deny asks what its principal is like: then a receiver who is not like the holder goes free, such as an
+ * account made for the purpose. "Not on one's own" (`${principal.id}`) is asked of everybody alike.
+ */
+function asksWho(condition: Condition): boolean {
+  switch (condition.kind) {
+    case 'all':
+    case 'any':
+      return condition.of.some(asksWho);
+    case 'not':
+      return asksWho(condition.of);
+    case 'element':
+      return condition.path.startsWith('principal.') || asksWho(condition.of);
+    case 'test': {
+      const isOther = (item: unknown) => isTemplate(item) && item.template !== 'id';
+      return condition.path.startsWith('principal.') || [condition.value].flat().some(isOther);
+    }
+    case 'fixed':
+      return false;
+  }
 }
 
 function isWider(held: AbilityRule, given: AbilityRule): boolean {
