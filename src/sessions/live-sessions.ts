@@ -55,8 +55,7 @@ export class LiveSessions {
     const entry = known && !isIdle(known) ? known : await this.#read(hash, key, nowMs);
     if (!entry || nowMs >= entry.expiresAtMs || isIdle(entry)) return undefined;
     entry.usedAtMs = nowMs;
-    if (nowMs - entry.touchedAtMs >= Math.min(TOUCH_EVERY_MS, this.#idleMs / 4))
-      await this.#touch(entry, nowMs);
+    if (nowMs - entry.touchedAtMs >= Math.min(TOUCH_EVERY_MS, this.#idleMs / 4)) this.#touch(entry, nowMs);
     return entry;
   }
 
@@ -113,11 +112,13 @@ export class LiveSessions {
     if (keys?.size === 0) this.#keysByAccount.delete(entry.account.id);
   }
 
-  async #touch(entry: Entry, nowMs: number): Promise<void> {
+  /** Not waited for: the request does not depend on it, and must not fail with it. */
+  #touch(entry: Entry, nowMs: number): void {
     entry.touchedAtMs = nowMs;
-    await this.#db('sessions')
+    this.#db('sessions')
       .where({ id: entry.sessionId })
-      .update({ last_seen_at: new Date(nowMs) });
+      .update({ last_seen_at: new Date(nowMs) })
+      .catch(() => {});
   }
 }
 

@@ -1,14 +1,11 @@
 /** The change log on a real PostgreSQL: what the poll must not miss, and what becomes of the LISTEN connection. */
 import assert from 'node:assert/strict';
 import pg from 'pg';
-import { evaluatorNames } from '../../src/evaluators/index.ts';
-import { beginPolicy } from '../../src/policy/begin.ts';
 import { ChangeFeed } from '../../src/policy/change-feed.ts';
-import { LivePolicy } from '../../src/policy/live-policy.ts';
 import { memoryCache } from '../../src/storage/memory-cache.ts';
 import { type Database, migrate, openPool } from '../../src/storage/postgres.ts';
-import { type CutProxy, startCutProxy } from '../cut-proxy.ts';
 import { eventually, makeDatabase } from '../harness.ts';
+import { startPostgresProxy } from './postgres-proxy.ts';
 
 const NEVER_MS = 3_600_000;
 
@@ -56,13 +53,10 @@ describe('change log', () => {
     await client.query('BEGIN');
     return client;
   }
-  async function startProxy(): Promise<{ proxy: CutProxy; databaseUrl: string }> {
-    const { hostname, port } = new URL(url);
-    const proxy = await startCutProxy({ host: hostname, port: Number(port) });
-    open.push(proxy);
-    const through = new URL(url);
-    through.port = String(proxy.port);
-    return { proxy, databaseUrl: through.href };
+  async function startProxy() {
+    const through = await startPostgresProxy(url);
+    open.push(through.proxy);
+    return through;
   }
   /** What the next poll tells. */
   async function poll(feed: ChangeFeed): Promise<string[]> {
@@ -172,44 +166,5 @@ describe('change log', () => {
     const mine = `SELECT count(*)::int FROM pg_stat_activity WHERE application_name = 'castellan feed' AND datname = current_database()`;
     await new Promise((resolve) => setTimeout(resolve, 100));
     assert.equal((await db.raw(mine)).rows[0].count, 0);
-  });
-});
-
-describe('live policy', () => {
-  it('reads once more when it is asked at the very end of a refresh', async () => {
-    const db = openPool({ url: await makeDatabase(), poolMax: 2 });
-    try {
-      await migrate(db);
-      await beginPolicy(db, { demo: false, evaluators: evaluatorNames });
-      let reads = 0;
-      db.on('query', ({ sql }) => {
-        if (/max\("number"\)/.test(sql)) reads++;
-      });
-      let whenAdopted = async () => {};
-      const live = new LivePolicy({
-        db,
-        evaluators: evaluatorNames,
-        staleAfterMs: NEVER_MS,
-        onAdopted: () => void whenAdopted(),
-      });
-      await live.load();
-      for (let ticks = 0; ticks < 12; ticks++) {
-        const readAgain = new Promise<boolean>((resolve) => {
-          whenAdopted = async () => {
-            for (let tick = 0; tick < ticks; tick++) await undefined;
-            const readsBefore = reads;
-            await live.refresh();
-            resolve(reads > readsBefore);
-          };
-        });
-        await db.raw(
-          `INSERT INTO revisions (number, author, diff, policy, digest) VALUES (${ticks + 2}, '', '{}', '{}', '')`,
-        );
-        await live.refresh();
-        assert.ok(await readAgain, `asked after ${ticks} ticks, it was not read again`);
-      }
-    } finally {
-      await db.destroy();
-    }
   });
 });
