@@ -1,5 +1,5 @@
 /** Starts and stops the process; nothing else. */
-import { createServer, type RequestListener, type Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { demoAccounts, seedDemo } from '../seeds/demo.ts';
@@ -7,6 +7,7 @@ import { makeApp } from './app.ts';
 import { failureLine } from './cli/failure-line.ts';
 import { type Config, loadConfig } from './config.ts';
 import { evaluatorNames } from './evaluators/index.ts';
+import { makeServer } from './http/server.ts';
 import { beginPolicy } from './policy/begin.ts';
 import { makeServices, openStorage } from './services.ts';
 
@@ -33,13 +34,7 @@ async function serve(config: Config): Promise<void> {
 }
 
 async function listen(config: Config, app: RequestListener): Promise<Server> {
-  const { requestTimeoutMs } = config;
-  const limits = {
-    requestTimeout: requestTimeoutMs,
-    headersTimeout: Math.min(requestTimeoutMs, 15_000),
-    maxHeaderSize: 16 * 1024,
-  };
-  const server = createServer(limits, app);
+  const server = makeServer(app, config.requestTimeoutMs);
   await new Promise<void>((resolve, reject) =>
     server.once('error', reject).listen(config.port, config.host, resolve),
   );

@@ -105,7 +105,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     /** Whether the person reached the gateway over TLS, here or at the proxy before it. */
     isSecure: (req: Request) => req.secure || (config.publicUrl?.startsWith('https:') ?? false),
     mounting: {
-      guard: guard({ live, decisions, gatekeeper: gate }),
+      guard: guard({ live, gatekeeper: gate }),
       readBody: jsonBodyReader(config.bodyLimitBytes),
     },
     evaluatorNames,

@@ -1,7 +1,7 @@
 /** What tests run on: a throw-away database per run, real Redis where asked, and whole gateways in this process. */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { demoAccounts, seedDemo } from '../seeds/demo.ts';
 import { makeApp } from '../src/app.ts';
 import { type Config, loadConfig } from '../src/config.ts';
 import { evaluatorNames } from '../src/evaluators/index.ts';
+import { makeServer } from '../src/http/server.ts';
 import { beginPolicy } from '../src/policy/begin.ts';
 import { makeServices, openStorage, type Services } from '../src/services.ts';
 import { startEmbeddedPostgres } from '../src/storage/embedded-postgres.ts';
@@ -130,7 +131,7 @@ export async function startGateway({
   const storage = await openStorage(config);
   await begin(config, storage.db);
   const services = await makeServices(config, storage, pino({ level: logLevel }, sink));
-  const http = createServer(makeApp(services));
+  const http = makeServer(makeApp(services), config.requestTimeoutMs);
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,

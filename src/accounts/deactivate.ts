@@ -30,11 +30,8 @@ export async function deactivateOneself(
   parts.feed.announce(changes);
 }
 
-/**
- * Deactivates within a transaction, which must be one of `keepPolicyChangeable`: the state, the end of every session,
- * the audit entry. Announce the changes it returns once the transaction is committed.
- */
-export async function deactivate(trx: Transaction, account: Account, actor: AuditActor): Promise<Change[]> {
+/** The state, the audit entry, the end of every session; what is to be announced once the transaction is committed. */
+async function deactivate(trx: Transaction, account: Account, actor: AuditActor): Promise<Change[]> {
   const now = new Date();
   await account.$query(trx).patch({ isActive: false, deactivatedAt: now, updatedAt: now });
   await recordAudit(trx, {

@@ -33,7 +33,8 @@ const passwordErrors = [
   'conflict',
   'overloaded',
 ] as const;
-const abilityShape = Joi.object({
+/** What an ability is answered as. */
+export const abilityShape = Joi.object({
   revision: Joi.number().integer(),
   rules: Joi.array().items(Joi.object()).description('CASL rules: feed createMongoAbility as they are'),
   serverOnly: Joi.array().items(Joi.object()).description('rules that only the gateway can decide'),
@@ -107,7 +108,10 @@ async function answer({ db }: AccountParts, account: Account): Promise<Reply> {
   return { status: 200, body: { user: presentUser(account, await rolesOf(db, account.id)) } };
 }
 
-/** The tag is of the body itself, so that it changes with whatever changes the answer, a new release included. */
+/**
+ * The tag is of the body itself, so that it changes with whatever changes the answer, a new release included. It is
+ * compared here and not by Express, for which a `Cache-Control: no-cache` in the request (`fetch` adds it) rules out 304.
+ */
 async function answerAbility(
   { gatekeeper, abilityOf }: AccountParts,
   { req, res }: GuardedCall,
@@ -117,6 +121,6 @@ async function answerAbility(
   const body = toPlainAbility(ability, snapshot.types);
   const etag = `"${createHash('sha256').update(JSON.stringify(body)).digest('base64url')}"`;
   res.setHeader('ETag', etag);
-  res.setHeader('Cache-Control', 'private, no-cache');
-  return req.fresh ? { status: 304 } : { status: 200, body };
+  const seen = (req.headers['if-none-match'] ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  return seen.includes(etag) ? { status: 304 } : { status: 200, body };
 }

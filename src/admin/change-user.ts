@@ -38,13 +38,14 @@ export async function createUser(
     requireKnownRoles(roles, snapshot);
     requireFitting(attributes, snapshot);
     const giver = giverOf(services, req, snapshot);
-    if (body.roles) for (const role of roles) await guardAssignment(giver, snapshot, role);
     const { id } = await Account.query(trx).insert({
       ...profile,
       emailKey: emailKey(profile.email),
       passwordHash,
       attributes: withoutNulls(attributes),
     });
+    const made = accountPrincipal(await factsOf(trx, id), snapshot);
+    if (body.roles) for (const role of roles) await guardAssignment(giver, snapshot, role, made);
     if (roles.length > 0)
       await trx('role_assignments').insert(roles.map((role) => ({ account_id: id, role_key: role })));
     if (body.roles || Object.keys(attributes).length > 0)
@@ -63,10 +64,10 @@ export async function createUser(
 /** Changes profile, attributes and whether the account is active. Throws as above, and `policy_locks_out`. */
 export async function changeUser(
   services: Services,
-  call: Pick<GuardedCall<UserChange>, 'req' | 'res' | 'params' | 'body'>,
+  call: Pick<GuardedCall<UserChange>, 'req' | 'res' | 'params' | 'body' | 'context'>,
 ): Promise<void> {
-  const { db, live, feed } = services;
-  const { req, body } = call;
+  const { db, live, feed, gatekeeper } = services;
+  const { req, body, context } = call;
   const id = call.params.id ?? '';
   await requireActivityChange(services, call, id);
   const change = async (trx: Transaction, snapshot: Snapshot): Promise<Change[]> => {
@@ -75,17 +76,22 @@ export async function changeUser(
     requireFitting(body.attributes ?? {}, snapshot);
     const giver = giverOf(services, req, snapshot);
     await guardAccount(giver, snapshot, accountPrincipal(await factsOf(trx, id), snapshot));
+    const named = () =>
+      Object.fromEntries(Object.keys(body).map((key) => [key, account[key as keyof UserChange]]));
+    const before = named();
+    const { isActive } = account;
     await account.$query(trx).patch(columnsOf(account, body));
-    await guardAccount(giver, snapshot, accountPrincipal(await factsOf(trx, id), snapshot));
-    const before = Object.fromEntries(
-      Object.keys(body).map((key) => [key, account[key as keyof UserChange]]),
-    );
+    const after = await factsOf(trx, id);
+    await guardAccount(giver, snapshot, accountPrincipal(after, snapshot));
+    // Whether it is active is asked of by actions of its own.
+    if (Object.keys(body).some((key) => key !== 'isActive'))
+      await gatekeeper.requireAllowedAfter(context, { ...accountAttributes(after), isActive });
     await recordAudit(trx, {
       actor: actorOf(req),
       action: 'user.update',
       target: { type: 'user', id },
       before,
-      after: body,
+      after: named(),
     });
     return body.isActive === false ? endSessions(trx, { accountId: id }) : [];
   };

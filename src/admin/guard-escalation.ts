@@ -1,12 +1,15 @@
 /** Nobody gives what they do not hold (design 4.7): every way to give, held against what the giver holds. */
 import { resourceOf } from '../decision/access-request.ts';
 import type { DecisionPoint } from '../decision/decide.ts';
+import { accountPrincipal, findAccountFacts } from '../decision/principals.ts';
 import { AppError } from '../errors.ts';
-import { type AbilityRule, makeAbility, type Principal } from '../policy/ability.ts';
-import { asGiven, asLifted, gapIn } from '../policy/containment.ts';
+import { effectiveRoles, makeAbility, type Principal } from '../policy/ability.ts';
+import { ACCOUNT_TYPE } from '../policy/built-in.ts';
+import { asGiven, asLifted, type GivenRule, gapIn } from '../policy/containment.ts';
 import { type Rule, ruleAttributes } from '../policy/policy.ts';
 import type { Publication } from '../policy/publish.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
+import type { Transaction } from '../storage/postgres.ts';
 
 export interface Giver {
   principal: Principal;
@@ -23,7 +26,7 @@ interface Target {
 export async function requireHolds(
   { principal, decisions }: Giver,
   snapshot: Snapshot,
-  given: readonly AbilityRule[],
+  given: readonly GivenRule[],
   target: Target,
 ): Promise<void> {
   const held = makeAbility(snapshot, principal, Date.now());
@@ -44,41 +47,116 @@ export async function requireHolds(
 }
 
 /** A publication: rules and roles added, changed and removed, held against what was in force before it. */
-export async function guardPublication(giver: Giver, { before, after, diff }: Publication): Promise<void> {
+export async function guardPublication(
+  giver: Giver,
+  { before, after, diff }: Publication,
+  trx: Transaction,
+): Promise<void> {
   const touched = [...diff.rules.removed, ...diff.rules.changed.map((change) => change.before)];
   for (const rule of touched)
     await requireHolds(giver, before, takesOrGives(compiled(before, rule.id)), ruleTarget(rule));
   const given = [...diff.rules.added, ...diff.rules.changed.map((change) => change.after)];
-  for (const rule of given)
-    await requireHolds(giver, before, gives(compiled(after, rule.id)), ruleTarget(rule));
+  for (const rule of given) {
+    await requireHolds(giver, before, givesOrDenies(compiled(after, rule.id)), ruleTarget(rule));
+    if (rule.inverted && rule.enabled) await guardBound(giver, before, rule, trx);
+  }
   const left = [...diff.roles.removed, ...diff.roles.changed.map((change) => change.before)];
   for (const { key } of left)
     await requireHolds(giver, before, rulesOfRole(before, key).flatMap(takesOrGives), roleTarget(key));
   const made = [...diff.roles.added, ...diff.roles.changed.map((change) => change.after)];
   for (const { key } of made)
-    await requireHolds(giver, before, rulesOfRole(after, key).flatMap(gives), roleTarget(key));
+    await requireHolds(giver, before, rulesOfRole(after, key).flatMap(givesOrDenies), roleTarget(key));
 }
 
-/** Giving a role to an account, or taking it away: everything in it, inherited rules included. */
-export async function guardAssignment(giver: Giver, snapshot: Snapshot, role: string): Promise<void> {
+/** Giving a role to an account: being allowed to assign it, and everything in it, inherited rules included. */
+export async function guardAssignment(
+  giver: Giver,
+  snapshot: Snapshot,
+  role: string,
+  to: Principal,
+): Promise<void> {
+  await requireAssign(giver, snapshot, role);
+  const rules = rulesOfRole(snapshot, role);
+  const allows = rules.filter(({ effect }) => effect === 'allow').map(asGiven);
+  await requireHolds(giver, snapshot, [...allows, ...rules.flatMap(denies)], roleTarget(role));
+  // What denies weakens whoever gets it.
+  if (rules.some(({ effect }) => effect === 'deny')) await guardAccount(giver, snapshot, to);
+}
+
+/** Taking a role away: what it denied is free then. */
+export async function guardUnassignment(giver: Giver, snapshot: Snapshot, role: string): Promise<void> {
+  await requireAssign(giver, snapshot, role);
   await requireHolds(giver, snapshot, rulesOfRole(snapshot, role).flatMap(takesOrGives), roleTarget(role));
 }
 
+/** Throws `access_denied` unless the policy lets the giver assign this role. */
+async function requireAssign(
+  { principal, decisions }: Giver,
+  snapshot: Snapshot,
+  key: string,
+): Promise<void> {
+  const type = snapshot.types.get('castellan.role');
+  const role = snapshot.roles.get(key);
+  if (!type || !role) throw new AppError('not_found', { message: `there is no role ${key}` });
+  const { allow, reason } = await decisions.decide(snapshot, {
+    principal,
+    action: { name: 'assign' },
+    resource: resourceOf(type, { id: key, name: role.name, inherits: role.inherits }),
+    context: {},
+  });
+  if (!allow)
+    throw new AppError('access_denied', { message: `you may not assign the role ${key}: ${reason}` });
+}
+
+/** Nobody weakens somebody stronger: who denies something to a role or an account holds all that it may. */
+async function guardBound(giver: Giver, before: Snapshot, rule: Rule, trx: Transaction): Promise<void> {
+  const heirs = [...before.lineage].filter(([, lineage]) => lineage.has(rule.role ?? '')).map(([key]) => key);
+  const allowed = heirs.flatMap((key) => rulesOfRole(before, key)).flatMap(gives);
+  await requireHolds(giver, before, allowed, ruleTarget(rule));
+  const id = accountNamed.exec(rule.principal ?? '')?.[1];
+  const [facts] = id ? await findAccountFacts(trx, [id]) : [];
+  if (facts) await guardAccount(giver, before, accountPrincipal(facts, before));
+}
+
+const accountNamed = new RegExp(`^${ACCOUNT_TYPE}:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$`, 'i');
+
 /** Touching an account (its password, state, attributes): everything that it can do, before and after. */
 export async function guardAccount(giver: Giver, snapshot: Snapshot, account: Principal): Promise<void> {
-  const { rules } = makeAbility(snapshot, account, Date.now());
+  const instants = [Date.now(), ...beginnings(snapshot, account)];
+  const rules = instants.flatMap((atMs) => makeAbility(snapshot, account, atMs).rules);
   await requireHolds(giver, snapshot, rules, {
     type: 'user',
     attributes: { ...account.attributes, id: account.id },
   });
 }
 
-function gives(rule: CompiledRule): AbilityRule[] {
+/** When rules of the account begin that are not there yet: who takes the account now would have them then. */
+function beginnings(snapshot: Snapshot, { type, id, roles }: Principal): Set<number> {
+  const held = effectiveRoles(snapshot, roles).add('everyone').add('authenticated');
+  const nowMs = Date.now();
+  const coming = [...snapshot.rules.values()].filter(
+    ({ source, validFromMs }) =>
+      validFromMs > nowMs && (source.principal === `${type}:${id}` || held.has(source.role ?? '')),
+  );
+  return new Set(coming.map(({ validFromMs }) => validFromMs));
+}
+
+function gives(rule: CompiledRule): GivenRule[] {
   return rule.effect === 'allow' && rule.source.enabled ? [asGiven(rule)] : [];
 }
 
+/** Nobody denies to others what they do not hold: that would take it away. What binds everyone does not stand against it. */
+function denies(rule: CompiledRule): GivenRule[] {
+  const isDeny = rule.effect === 'deny' && rule.source.enabled;
+  return isDeny ? [{ ...asLifted(rule), priority: Number.NEGATIVE_INFINITY }] : [];
+}
+
+function givesOrDenies(rule: CompiledRule): GivenRule[] {
+  return [...gives(rule), ...denies(rule)];
+}
+
 /** Changing or taking away: nobody touches an allow that is more than they hold, and without a deny there is more for all. */
-function takesOrGives(rule: CompiledRule): AbilityRule[] {
+function takesOrGives(rule: CompiledRule): GivenRule[] {
   return [rule.effect === 'allow' ? asGiven(rule) : asLifted(rule)];
 }
 

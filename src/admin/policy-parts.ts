@@ -1,4 +1,5 @@
 /** Roles and resource types over HTTP: named parts of the policy, kept in one way. */
+import { isDeepStrictEqual } from 'node:util';
 import Joi from 'joi';
 import type { QueryBuilder } from 'objection';
 import {
@@ -8,6 +9,7 @@ import {
   type GuardedEndpoint,
   type LoadCall,
 } from '../enforcement/access.ts';
+import { showReadable } from '../enforcement/mask.ts';
 import { AppError, type ErrorCode, type Problem, policyInvalid } from '../errors.ts';
 import { pageKeys } from '../http/page.ts';
 import type { PolicyRow } from '../policy/models.ts';
@@ -92,6 +94,7 @@ export function partEndpoints<Part extends object, Row extends PolicyRow>(
         action: 'create',
         resource,
         load: ({ body }) => options.attributesOf(accepted(options, body)),
+        writes: writtenKeys,
       },
       reply: { ...reply, status: 201 },
       errors: writeErrors,
@@ -162,17 +165,25 @@ function listParts<Part extends object, Row extends PolicyRow>(
     nameOf: options.nameOf,
     resource: options.resource,
     attributesOf: (row) => options.attributesOf(parts.get(options.nameOf(row)) ?? ({} as Part)),
-    present: (row) => present(row, parts.get(options.nameOf(row))),
+    present: (row) => present(services, call, options, row, parts.get(options.nameOf(row)) ?? ({} as Part)),
   });
 }
 
-function present({ version, createdAt, updatedAt }: PolicyRow, part: object | undefined) {
-  return { ...part, version, createdAt, updatedAt };
+/** The part as the caller may read it. */
+function present<Part extends object, Row extends PolicyRow>(
+  { decisions, gatekeeper }: Services,
+  { req, context: { snapshot } }: Pick<GuardedCall, 'req' | 'context'>,
+  { resource, attributesOf }: PartOptions<Part, Row>,
+  { version, createdAt, updatedAt }: Row,
+  part: Part,
+) {
+  const request = gatekeeper.accessRequest(req, snapshot, { action: 'read', resource }, attributesOf(part));
+  return showReadable(decisions, snapshot, request, { ...part, version, createdAt, updatedAt });
 }
 
 async function answer<Part extends object, Row extends PolicyRow>(
   services: Services,
-  _call: GuardedCall,
+  call: GuardedCall,
   options: PartOptions<Part, Row>,
   name: string,
   status: number,
@@ -183,7 +194,8 @@ async function answer<Part extends object, Row extends PolicyRow>(
   const row = await options.rows(services.db).findOne(options.name, name);
   if (!row || !part) throw new AppError('not_found');
   const location = status === 201 && { Location: `/api/v1/admin/${options.path}/${name}` };
-  return { status, body: present(row, part), headers: { ETag: etagOf(row.version), ...location } };
+  const body = await present(services, call, options, row, part);
+  return { status, body, headers: { ETag: etagOf(row.version), ...location } };
 }
 
 function accepted<Part extends object, Row extends PolicyRow>(
@@ -199,13 +211,22 @@ function accepted<Part extends object, Row extends PolicyRow>(
 export function withoutRowKeys(body: unknown): Record<string, unknown> {
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw new AppError('invalid_request', { message: 'the body must be an object' });
-  const {
-    version: _version,
-    createdAt: _created,
-    updatedAt: _updated,
-    ...part
-  } = body as Record<string, unknown>;
-  return part;
+  return Object.fromEntries(Object.entries(body).filter(([key]) => !rowKeys.has(key)));
+}
+
+const rowKeys = new Set(['version', 'createdAt', 'updatedAt']);
+
+/** The keys that a creation writes. */
+export function writtenKeys({ sentFields }: LoadCall): string[] {
+  return sentFields.filter((key) => !rowKeys.has(key));
+}
+
+/** The keys that are not what they were. */
+export function changedKeys(before: object, after: object): string[] {
+  const valueAt = (part: object, key: string) => (part as Record<string, unknown>)[key];
+  return Object.keys({ ...before, ...after }).filter(
+    (key) => !isDeepStrictEqual(valueAt(before, key), valueAt(after, key)),
+  );
 }
 
 async function addPart<Part extends object, Row extends PolicyRow>(
@@ -242,6 +263,8 @@ async function changePart<Part extends object, Row extends PolicyRow>(
     const problem: Problem = { pointer: `/${options.name}`, code: 'name', message: `must stay ${name}` };
     if (Reflect.get(given, options.name) !== name) throw policyInvalid([problem]);
     const after = accepted(options, given);
+    await services.gatekeeper.requireFields(call.context, changedKeys(before, after));
+    await services.gatekeeper.requireAllowedAfter(call.context, options.attributesOf(after));
     return {
       ...policy,
       [options.collection]: partsOf<Part>(policy, options).map((part) => (part === before ? after : part)),

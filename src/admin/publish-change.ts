@@ -36,7 +36,7 @@ export async function publishChange(
     change,
     ...(focus && { focus }),
     guard: async (planned, trx) => {
-      await guardPublication({ principal: principalFor(req, planned.before), decisions }, planned);
+      await guardPublication({ principal: principalFor(req, planned.before), decisions }, planned, trx);
       await refuseLockOut(trx, planned.before, planned.after);
     },
     record: (done, trx) =>
@@ -81,10 +81,15 @@ export function actorOf(req: Request) {
 function messageOf(req: Request): string {
   const header = req.headers['castellan-message'];
   if (typeof header !== 'string') return '';
+  // Postgres has no place for U+0000 in a text.
+  return decoded(header).replaceAll('\0', '').slice(0, 500);
+}
+
+function decoded(header: string): string {
   try {
-    return decodeURIComponent(header).slice(0, 500);
+    return decodeURIComponent(header);
   } catch {
-    return header.slice(0, 500);
+    return header;
   }
 }
 

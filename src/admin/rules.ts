@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import Joi from 'joi';
 import { endpoint, type GuardedCall, type GuardedEndpoint, type LoadCall } from '../enforcement/access.ts';
+import { showReadable } from '../enforcement/mask.ts';
 import { AppError, type Problem, policyInvalid } from '../errors.ts';
 import { pageKeys } from '../http/page.ts';
 import { checkRule } from '../policy/check-rule.ts';
@@ -12,7 +13,7 @@ import type { Services } from '../services.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import { impactOf } from './impact.ts';
 import { listReadable, type ReadablePage } from './list-readable.ts';
-import { withoutRowKeys } from './policy-parts.ts';
+import { changedKeys, withoutRowKeys, writtenKeys } from './policy-parts.ts';
 import { etagOf, publishChange, requireVersion } from './publish-change.ts';
 
 const path = '/api/v1/admin/rules';
@@ -80,7 +81,11 @@ export function ruleEndpoints(services: Services): GuardedEndpoint[] {
       path,
       summary: 'Add a rule',
       bodyShape: ruleSchema,
-      access: { ...question('create'), load: ({ body }) => ruleAttributes(accepted(services, body)) },
+      access: {
+        ...question('create'),
+        load: ({ body }) => ruleAttributes(accepted(services, body)),
+        writes: writtenKeys,
+      },
       reply: { ...reply, status: 201 },
       errors: writeErrors,
       handle: (call) => addRule(services, call),
@@ -109,7 +114,7 @@ export function ruleEndpoints(services: Services): GuardedEndpoint[] {
       params,
       access: { ...question('read'), load },
       reply,
-      handle: async ({ params: { id = '' } }) => answerRule(services, id, 200),
+      handle: (call) => answerRule(services, call, call.params.id ?? '', 200),
     }),
     endpoint({
       method: 'put',
@@ -161,21 +166,28 @@ async function listRules(services: Services, call: GuardedCall<unknown, RuleFilt
     nameOf: ({ id }) => id,
     resource: 'castellan.rule',
     attributesOf: (row) => ruleAttributes(toRule(row)),
-    present,
+    present: (row) => present(services, call, row),
   });
 }
 
-function present(row: RuleRow) {
+/** The rule as the caller may read it. */
+function present(
+  { decisions, gatekeeper }: Services,
+  { req, context: { snapshot } }: Pick<GuardedCall, 'req' | 'context'>,
+  row: RuleRow,
+) {
+  const rule = toRule(row);
+  const request = gatekeeper.accessRequest(req, snapshot, question('read'), ruleAttributes(rule));
   const { version, createdAt, updatedAt } = row;
-  return { ...toRule(row), version, createdAt, updatedAt };
+  return showReadable(decisions, snapshot, request, { ...rule, version, createdAt, updatedAt });
 }
 
-async function answerRule({ db }: Services, id: string, status: number) {
-  const row = await RuleRow.query(db).findById(id);
+async function answerRule(services: Services, call: GuardedCall, id: string, status: number) {
+  const row = await RuleRow.query(services.db).findById(id);
   if (!row) throw new AppError('not_found');
   return {
     status,
-    body: present(row),
+    body: await present(services, call, row),
     headers: { ETag: etagOf(row.version), ...(status === 201 && { Location: `${path}/${id}` }) },
   };
 }
@@ -197,15 +209,22 @@ function makeId(rule: Rule): string {
   return `${slug || 'rule'}-${randomBytes(3).toString('hex')}`;
 }
 
-/** Shape and meaning at once: what can be said of the meaning is said even when the shape is not whole. */
+/** Shape and meaning at once: keys of the wrong shape are left out, so that the meaning of the others is judged too. */
 function problemsOf({ live }: Services, body: unknown): { rule: Rule | undefined; problems: Problem[] } {
   const { value, problems } = shapeRule(withoutRowKeys(body));
-  if (problems.some(({ pointer }) => /^(\/(action|subject|fields|conditions|when)(\/|$)|$)/.test(pointer)))
-    return { rule: undefined, problems };
-  const rule = { ...value, id: value.id ?? makeId(value) };
+  const keyOf = ({ pointer }: Problem) => pointer.split('/')[1] ?? '';
+  const misshapen = new Set(problems.map(keyOf));
+  const sound = Object.fromEntries(
+    Object.entries(value).filter(([key]) => !misshapen.has(key)),
+  ) as typeof value;
   const { types, roles } = live.snapshot;
-  const found = [...problems, ...checkRule(rule, { types, roles: new Set(roles.keys()) }).problems];
-  return { rule: found.length === 0 ? rule : undefined, problems: found };
+  const checked = checkRule(
+    { ...sound, action: sound.action ?? [], subject: sound.subject ?? [] },
+    { types, roles: new Set(roles.keys()) },
+  );
+  const found = [...problems, ...checked.problems.filter((problem) => !misshapen.has(keyOf(problem)))];
+  if (found.length > 0) return { rule: undefined, problems: found };
+  return { rule: { ...value, id: value.id ?? makeId(value) }, problems: found };
 }
 
 /** The rule in a body, with its defaults and an id. Throws `policy_invalid` with every problem. */
@@ -223,7 +242,8 @@ async function validateRule(services: Services, { body }: GuardedCall) {
   };
 }
 
-async function addRule(services: Services, { req, res, body }: GuardedCall) {
+async function addRule(services: Services, call: GuardedCall) {
+  const { req, res, body } = call;
   const rule = accepted(services, body);
   const change = (policy: Policy) => {
     if (policy.rules.some(({ id }) => id === rule.id))
@@ -241,15 +261,17 @@ async function addRule(services: Services, { req, res, body }: GuardedCall) {
     change,
     focus: { collection: 'rules', name: rule.id },
   });
-  return answerRule(services, rule.id, 201);
+  return answerRule(services, call, rule.id, 201);
 }
 
 /** Replaces a rule by what `make` makes of the one that is there, under the lock. */
 async function changeRule(
   services: Services,
-  { req, res, body, params: { id = '' } }: GuardedCall,
+  call: GuardedCall,
   make: (rule: Rule, body: unknown) => unknown,
 ) {
+  const { req, res, body, context } = call;
+  const { id = '' } = call.params;
   const change = async (policy: Policy, trx: Transaction) => {
     const before = await ruleUnderLock(req, policy, trx, id);
     const made = make(before, body);
@@ -257,6 +279,8 @@ async function changeRule(
     if ('id' in given && given.id !== id)
       throw policyInvalid([{ pointer: '/id', code: 'id', message: `must stay ${id}` }]);
     const after = accepted(services, { ...given, id });
+    await services.gatekeeper.requireFields(context, changedKeys(before, after));
+    await services.gatekeeper.requireAllowedAfter(context, ruleAttributes(after));
     return { ...policy, rules: policy.rules.map((rule) => (rule.id === id ? after : rule)) };
   };
   await publishChange(services, {
@@ -267,7 +291,7 @@ async function changeRule(
     change,
     focus: { collection: 'rules', name: id },
   });
-  return answerRule(services, id, 200);
+  return answerRule(services, call, id, 200);
 }
 
 async function removeRule(services: Services, { req, res, params: { id = '' } }: GuardedCall) {

@@ -1,9 +1,10 @@
 /** /admin/users: accounts, kept by those whom the policy lets. */
 import Joi from 'joi';
 import { Account, emailKey, type PresentedUser, presentUser, rolesOf } from '../accounts/account.ts';
+import { abilityShape } from '../accounts/me-endpoints.ts';
 import { accountAttributes, accountPrincipal, findAccountFacts } from '../decision/principals.ts';
 import { endpoint, type GuardedCall, type GuardedEndpoint, type LoadCall } from '../enforcement/access.ts';
-import { AppError } from '../errors.ts';
+import { AppError, invalidField } from '../errors.ts';
 import { toPlainAbility } from '../evaluators/casl-rules.ts';
 import { type PageQuery, pageKeys } from '../http/page.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
@@ -66,6 +67,7 @@ export function userEndpoints(services: Services): GuardedEndpoint[] {
         action: 'create',
         resource: ACCOUNT_TYPE,
         load: ({ body }) => ({ ...body.attributes, ...body, isActive: true }),
+        writes: fieldsWritten,
       },
       reply: { ...reply, status: 201 },
       errors: ['email_taken', ...writeErrors],
@@ -173,7 +175,7 @@ export function userEndpoints(services: Services): GuardedEndpoint[] {
       summary: 'What an account may do, as CASL rules',
       params,
       access: access('read'),
-      reply: { status: 200, description: 'As /me/ability' },
+      reply: { status: 200, description: 'As /me/ability', shape: abilityShape },
       handle: async ({ params: { id = '' }, context: { snapshot } }) => {
         const [facts] = await findAccountFacts(services.db, [id]);
         if (!facts) throw new AppError('not_found');
@@ -184,12 +186,12 @@ export function userEndpoints(services: Services): GuardedEndpoint[] {
   ];
 }
 
-/** Attributes count one by one; whether the account is active is asked of by an action of its own. */
+/** Asked of by actions of their own, or one by one. */
+const notFields = new Set(['attributes', 'isActive', 'password', 'roles']);
+
+/** Attributes count one by one. */
 function fieldsWritten({ body, sentFields }: LoadCall<UserChange>): string[] {
-  return [
-    ...sentFields.filter((field) => field !== 'attributes' && field !== 'isActive'),
-    ...Object.keys(body.attributes ?? {}),
-  ];
+  return [...sentFields.filter((field) => !notFields.has(field)), ...Object.keys(body.attributes ?? {})];
 }
 
 async function listUsers(services: Services, call: GuardedCall<unknown, UserFilter>) {
@@ -202,7 +204,10 @@ async function listUsers(services: Services, call: GuardedCall<unknown, UserFilt
   return listReadable<Account, Partial<PresentedUser>>(services, call, {
     page: (after, size) => {
       const page = query.clone().orderBy('id').limit(size);
-      return after === undefined ? page : page.where('id', '>', after);
+      if (after === undefined) return page;
+      if (Joi.string().uuid().validate(after).error)
+        throw invalidField('/query/cursor', 'must be a nextCursor of this list');
+      return page.where('id', '>', after);
     },
     nameOf: ({ id }) => id,
     resource: ACCOUNT_TYPE,

@@ -23,17 +23,35 @@ export async function keepPolicyChangeable<T>(
   return db.transaction(async (trx) => {
     await lockPolicy(trx);
     const snapshot = await snapshotInForce(trx, live);
-    const could = await someoneCanChangePolicy(trx, snapshot);
+    const could = [];
+    for (const atMs of instantsOf(snapshot))
+      if (await someoneCanChangePolicy(trx, snapshot, atMs)) could.push(atMs);
     const result = await change(trx, snapshot);
-    if (could && !(await someoneCanChangePolicy(trx, snapshot))) refuse();
+    for (const atMs of could) if (!(await someoneCanChangePolicy(trx, snapshot, atMs))) refuse();
     return result;
   });
 }
 
 /** For a publication: throws `policy_locks_out` when it takes the policy from the last who could change it. */
 export async function refuseLockOut(trx: Transaction, before: Snapshot, after: Snapshot): Promise<void> {
-  if (await someoneCanChangePolicy(trx, after)) return;
-  if (await someoneCanChangePolicy(trx, before)) refuse();
+  for (const atMs of new Set([...instantsOf(after), ...instantsOf(before)])) {
+    if (await someoneCanChangePolicy(trx, after, atMs)) continue;
+    if (await someoneCanChangePolicy(trx, before, atMs)) refuse();
+  }
+}
+
+/** Now, and each instant at which a rule that matters here begins or ends: a right that runs out is lost then. */
+function instantsOf(snapshot: Snapshot): number[] {
+  const nowMs = Date.now();
+  const coming = [...snapshot.rules.values()]
+    .filter(({ subjects }) => isAbout(subjects))
+    .flatMap(({ validFromMs, validUntilMs }) => [validFromMs, validUntilMs])
+    .filter((atMs) => Number.isFinite(atMs) && atMs > nowMs);
+  return [nowMs, ...new Set(coming)];
+}
+
+function isAbout(subjects: readonly string[]): boolean {
+  return subjects.includes(needed.type) || subjects.includes(ANY_TYPE);
 }
 
 function refuse(): never {
@@ -44,8 +62,8 @@ function refuse(): never {
 
 const BATCH = 500;
 
-/** Looks through the active accounts that can have it at all, until one has it. */
-async function someoneCanChangePolicy(trx: Transaction, snapshot: Snapshot): Promise<boolean> {
+/** Looks through the active accounts that can have it at all, until one has it at that instant. */
+async function someoneCanChangePolicy(trx: Transaction, snapshot: Snapshot, atMs: number): Promise<boolean> {
   const candidates = candidatesFor(snapshot);
   for (let after: string | null = null; ; ) {
     const { rows }: { rows: AccountFacts[] } = await trx.raw(findCandidates, [
@@ -56,10 +74,7 @@ async function someoneCanChangePolicy(trx: Transaction, snapshot: Snapshot): Pro
       after,
       BATCH,
     ]);
-    const nowMs = Date.now();
-    if (
-      rows.some((facts) => canChangePolicy(makeAbility(snapshot, accountPrincipal(facts, snapshot), nowMs)))
-    )
+    if (rows.some((facts) => canChangePolicy(makeAbility(snapshot, accountPrincipal(facts, snapshot), atMs))))
       return true;
     const last = rows.at(-1);
     if (!last || rows.length < BATCH) return false;
@@ -77,8 +92,7 @@ const findCandidates = `
 /** Who could have it: by a role, by a rule of their own, or everybody, where a built-in role has such a rule. */
 function candidatesFor(snapshot: Snapshot): { all: boolean; roles: string[]; ids: string[] } {
   const granting = [...snapshot.rules.values()].filter(
-    ({ effect, subjects }) =>
-      effect === 'allow' && (subjects.includes(needed.type) || subjects.includes(ANY_TYPE)),
+    ({ effect, subjects }) => effect === 'allow' && isAbout(subjects),
   );
   const holders = new Set(granting.map(({ source }) => source.role));
   const roles = [...snapshot.lineage]
@@ -95,8 +109,7 @@ export function canChangePolicy(ability: Ability): boolean {
   return needed.actions.every((action) => {
     const about = ability.rules.filter(
       ({ actions, subjects }) =>
-        (actions.includes(action) || actions.includes(ANY_ACTION)) &&
-        (subjects.includes(needed.type) || subjects.includes(ANY_TYPE)),
+        (actions.includes(action) || actions.includes(ANY_ACTION)) && isAbout(subjects),
     );
     const telling = about.findLast(
       (rule) => rule.effect === 'deny' || (isAlways(rule.condition) && isAlways(rule.when) && !rule.fields),

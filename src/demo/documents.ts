@@ -1,6 +1,5 @@
 /** The demo's documents: owner, department, status, and confidential notes that not everybody may read. */
 import Joi from 'joi';
-import { resourceOf } from '../decision/access-request.ts';
 import { endpoint, type GuardedCall, type GuardedEndpoint, type LoadCall } from '../enforcement/access.ts';
 import { maskFields } from '../enforcement/mask.ts';
 import { AppError } from '../errors.ts';
@@ -30,12 +29,13 @@ const creation = Joi.object<DocumentBody>({
   ...fields,
   title: fields.title.required(),
   body: fields.body.default(''),
-  status: fields.status.valid('draft').default('draft'),
+  status: fields.status.default('draft'),
 });
 const change = Joi.object<Partial<DocumentBody>>(fields).min(1);
 const shape = Joi.object({
   id: Joi.string().uuid(),
   ...fields,
+  status: Joi.string().valid('draft', 'review', 'published', 'archived'),
   ownerId: Joi.string().uuid(),
   createdAt: Joi.date().iso(),
   updatedAt: Joi.date().iso(),
@@ -113,7 +113,8 @@ export function documentEndpoints(services: Services): GuardedEndpoint[] {
       body: change,
       access: { action: 'update', resource: 'document', load, writes: ({ sentFields }) => sentFields },
       handle: async (call) => {
-        await requireAllowedAfter(services, call, { ...(call.context.loaded as DocumentRow), ...call.body });
+        const changed = { ...(call.context.loaded as DocumentRow), ...call.body };
+        await services.gatekeeper.requireAllowedAfter(call.context, changed);
         return answer(
           services,
           call,
@@ -161,25 +162,6 @@ function newDocument({ body, req }: Pick<GuardedCall<DocumentBody>, 'body' | 're
     ownerId: account?.id ?? '',
     createdAt: new Date(),
   };
-}
-
-/** Nobody changes a document into one that they could not change. */
-async function requireAllowedAfter(
-  services: Services,
-  { context }: GuardedCall<unknown>,
-  changed: object,
-): Promise<void> {
-  const { snapshot, request } = context;
-  const type = snapshot.types.get('document');
-  if (!request || !type) throw new AppError('access_denied');
-  const decision = await services.decisions.decide(snapshot, {
-    ...request,
-    resource: resourceOf(type, changed),
-  });
-  if (!decision.allow)
-    throw new AppError('access_denied', {
-      message: `afterwards you could not change it any more: ${decision.reason}`,
-    });
 }
 
 async function patch(

@@ -3,6 +3,7 @@ import type { Model, ModelClass } from 'objection';
 import type { GuardedCall } from '../enforcement/access.ts';
 import { maskFields } from '../enforcement/mask.ts';
 import { accessibleBy } from '../enforcement/sql-filter.ts';
+import { invalidField } from '../errors.ts';
 import { decodeCursor, type PageQuery, toPage } from '../http/page.ts';
 import type { Services } from '../services.ts';
 
@@ -12,6 +13,9 @@ export interface ListOptions<Row extends Model> {
   /** Attribute -> column. */
   columns: Readonly<Record<string, string>>;
 }
+
+/** What Postgres says of a text that is no instant or no UUID, such as a cursor that nobody was given. */
+const notThatType = new Set(['22007', '22008', '22P02']);
 
 /** A page of rows, newest first. A cursor holds a place, not a filter: what is shown is decided anew for each page. */
 export async function listAccessible<Row extends Model & { id: string }>(
@@ -29,7 +33,12 @@ export async function listAccessible<Row extends Model & { id: string }>(
     select.whereRaw('(created_at, id) < (?::timestamptz, ?::uuid)', decodeCursor(query.cursor, 2));
   const rows: { id: string; place: string }[] = await select
     .orderByRaw('created_at DESC, id DESC')
-    .limit(query.limit + 1);
+    .limit(query.limit + 1)
+    .catch((cause) => {
+      if (query.cursor !== undefined && notThatType.has(cause.code))
+        throw invalidField('/query/cursor', 'must be a nextCursor of this list');
+      throw cause;
+    });
   const page = toPage(
     rows,
     query.limit,

@@ -30,6 +30,12 @@ declare module 'express-serve-static-core' {
   }
 }
 
+/** A request that was let in, and the snapshot under which it was. */
+export interface Admitted {
+  snapshot: Snapshot;
+  request: AccessRequest | undefined;
+}
+
 export interface Gatekeeper {
   /** The snapshot of this request, pinned at the first call. Throws `revision_not_reached`, `policy_stale`. */
   pin(req: Request, res: Response): Promise<Snapshot>;
@@ -42,6 +48,10 @@ export interface Gatekeeper {
     question: Question,
     found: object | undefined,
   ): Promise<{ request: AccessRequest; decision: Decision }>;
+  /** Refuses, by name, those of `fields` that the request may not write. */
+  requireFields(admitted: Admitted, fields: readonly string[]): Promise<void>;
+  /** Nobody changes a resource into one that they could not change: refuses unless the request were allowed on it as well. */
+  requireAllowedAfter(admitted: Admitted, changed: object): Promise<void>;
   /** The request as it would be decided, for further questions of a handler. */
   accessRequest(req: Request, snapshot: Snapshot, question: Question, found: object): AccessRequest;
 }
@@ -78,24 +88,35 @@ export function gatekeeper({
     resource: resourceOf(typeOf(snapshot, question.resource), found),
     context: contextOf(req),
   });
-  const isPossible = async (
-    req: Request,
-    res: Response,
-    { action, resource }: Question,
-  ): Promise<boolean> => {
+  /** What is possible for no resource is decided, and recorded, as denied for one of which nothing is known. */
+  const requirePossible = async (req: Request, res: Response, question: Question, ofOne: boolean) => {
     const snapshot = await pin(req, res);
-    return decisions.possible(snapshot, { principal: principalFor(req, snapshot) }, action, resource);
+    const principal = principalFor(req, snapshot);
+    if (await decisions.possible(snapshot, { principal }, question.action, question.resource)) return;
+    const { reason } = await decisions.decide(snapshot, accessRequest(req, snapshot, question, {}));
+    refuse(req, reason, ofOne);
   };
   return {
     pin,
     accessRequest,
-    requirePossible: async (req, res, question) => {
-      if (!(await isPossible(req, res, question))) refuse(req, 'No rule allows it', false);
+    requireFields: async ({ snapshot, request }, fields) => {
+      const permitted = request && (await decisions.permittedFields(snapshot, request, fields));
+      refuseFields(fields.filter((field) => !permitted?.has(field)));
     },
+    requireAllowedAfter: async ({ snapshot, request }, changed) => {
+      if (!request) throw new AppError('access_denied');
+      const resource = resourceOf(typeOf(snapshot, request.resource.type), changed);
+      const { allow, reason } = await decisions.decide(snapshot, { ...request, resource });
+      if (!allow)
+        throw new AppError('access_denied', {
+          message: `afterwards you could not change it any more: ${reason}`,
+        });
+    },
+    requirePossible: (req, res, question) => requirePossible(req, res, question, false),
     requireAllowed: async (req, res, question, found) => {
       const snapshot = await pin(req, res);
       if (!found) {
-        if (!(await isPossible(req, res, question))) refuse(req, 'No rule allows it', true);
+        await requirePossible(req, res, question, true);
         throw new AppError('not_found');
       }
       const request = accessRequest(req, snapshot, question, found);
@@ -104,6 +125,15 @@ export function gatekeeper({
       return { request, decision };
     },
   };
+}
+
+function refuseFields(fields: string[]): void {
+  if (fields.length === 0) return;
+  const errors = fields.map((field) => ({
+    pointer: `/${field.replaceAll('.', '/')}`,
+    message: 'may not be written by you',
+  }));
+  throw new AppError('fields_denied', { message: `you may not write ${fields.join(', ')}`, errors });
 }
 
 /** A type that the policy does not know has no attributes; `decide` denies it. */

@@ -1,5 +1,4 @@
 /** The guard of our own endpoint tables. */
-import type { DecisionPoint } from '../decision/decide.ts';
 import { AppError } from '../errors.ts';
 import type { Guard } from '../http/endpoint.ts';
 import type { LivePolicy } from '../policy/live-policy.ts';
@@ -9,7 +8,6 @@ import type { Gatekeeper } from './gatekeeper.ts';
 
 export interface GuardOptions {
   live: LivePolicy;
-  decisions: DecisionPoint;
   gatekeeper: Gatekeeper;
 }
 
@@ -17,7 +15,7 @@ export interface GuardOptions {
  * Before the input is read, those are turned away who could not enter with any input: they learn nothing of what is
  * there or what would be valid. With the input known, the one resource is loaded and decided on.
  */
-export function guard({ live, decisions, gatekeeper }: GuardOptions): Guard<Access, AccessContext> {
+export function guard({ live, gatekeeper }: GuardOptions): Guard<Access, AccessContext> {
   return {
     beforeInput: async (req, res, access) => {
       if (access === 'public') return;
@@ -39,19 +37,8 @@ export function guard({ live, decisions, gatekeeper }: GuardOptions): Guard<Acce
         return { ...known, loaded: undefined, request: undefined, decision: undefined };
       const loaded = await access.load(call);
       const { request, decision } = await gatekeeper.requireAllowed(req, res, access, loaded);
-      const written = access.writes?.(call) ?? [];
-      const permitted = await decisions.permittedFields(snapshot, request, written);
-      refuseFields(written.filter((field) => !permitted.has(field)));
+      await gatekeeper.requireFields({ snapshot, request }, access.writes?.(call) ?? []);
       return { ...known, loaded, request, decision };
     },
   };
-}
-
-function refuseFields(fields: string[]): void {
-  if (fields.length === 0) return;
-  const errors = fields.map((field) => ({
-    pointer: `/${field.replaceAll('.', '/')}`,
-    message: 'may not be written by you',
-  }));
-  throw new AppError('fields_denied', { message: `you may not write ${fields.join(', ')}`, errors });
 }

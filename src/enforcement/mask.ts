@@ -24,6 +24,20 @@ export async function maskFields<T extends object>(
   return masked as Partial<T>;
 }
 
+/**
+ * As `maskFields`, for what has more than the attributes of its type, such as a rule its conditions: rules cannot name
+ * the rest, so it is shown to those who may read the whole.
+ */
+export async function showReadable<T extends object>(
+  decisions: DecisionPoint,
+  snapshot: Snapshot,
+  request: AccessRequest,
+  shown: T,
+): Promise<Partial<T>> {
+  const permitted = await decisions.permittedFields(snapshot, request, Object.keys(shown));
+  return Object.fromEntries(Object.entries(shown).filter(([field]) => permitted.has(field))) as Partial<T>;
+}
+
 function isAttribute(snapshot: Snapshot, request: AccessRequest, field: string): boolean {
   return Object.hasOwn(snapshot.types.get(request.resource.type)?.attributes ?? {}, field);
 }

@@ -15,6 +15,9 @@ export interface PostgresOptions {
   applicationName?: string;
 }
 
+/** Knex writes to stdout in no format, between the JSON lines of the log; what fails is thrown as well, and logged. */
+const silent = { warn: () => {}, error: () => {}, debug: () => {}, deprecate: () => {} };
+
 /** A pool that does not connect before it is asked to. */
 export function openPool({ url, poolMax, applicationName = 'castellan' }: PostgresOptions): Database {
   return knexFactory({
@@ -23,6 +26,7 @@ export function openPool({ url, poolMax, applicationName = 'castellan' }: Postgr
     pool: { min: 0, max: poolMax },
     acquireConnectionTimeout: 10_000,
     migrations: { migrationSource },
+    log: silent,
     ...knexSnakeCaseMappers(),
   });
 }

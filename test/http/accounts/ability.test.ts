@@ -19,7 +19,7 @@ describe('GET /me/ability', () => {
     assert.deepEqual(Object.keys(answer.body), ['revision', 'rules', 'serverOnly']);
     assert.equal(answer.body.revision, gateway.services.live.snapshot.revision);
     assert.equal(answer.headers.get('castellan-revision'), String(answer.body.revision));
-    assert.equal(answer.headers.get('cache-control'), 'private, no-cache');
+    assert.equal(answer.headers.get('cache-control'), 'no-store');
     assert.match(answer.headers.get('etag') ?? '', /^"[\w-]{43}"$/);
   });
 
@@ -42,7 +42,7 @@ describe('GET /me/ability', () => {
       const answer = await client.get(path, { 'if-none-match': tag, 'cache-control': 'max-age=0' });
       assert.deepEqual([answer.status, answer.body], [304, ''], tag);
       assert.equal(answer.headers.get('etag'), etag);
-      assert.equal(answer.headers.get('cache-control'), 'private, no-cache');
+      assert.equal(answer.headers.get('cache-control'), 'no-store');
       assert.ok(answer.headers.get('castellan-revision'));
     }
     assert.equal(

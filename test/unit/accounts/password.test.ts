@@ -1,5 +1,7 @@
 /** The hasher: what its parameters mean for what is stored already. */
 import assert from 'node:assert/strict';
+import { mock } from 'node:test';
+import argon2 from 'argon2';
 import { passwordHasher } from '../../../src/accounts/password.ts';
 
 const config = { memoryKib: 20_480, timeCost: 3, parallelism: 2, hashConcurrency: 1, hashQueue: 10 };
@@ -36,5 +38,12 @@ describe('passwordHasher', () => {
   it('without a hash nothing fits', async () => {
     assert.equal(await hasher.verify(undefined, ''), false);
     assert.equal(await hasher.verify(undefined, 'anything'), false);
+    const verify = mock.method(argon2, 'verify', async () => true);
+    try {
+      assert.equal(await hasher.verify(undefined, 'even the password of the dummy'), false);
+      assert.equal(verify.mock.callCount(), 1);
+    } finally {
+      verify.mock.restore();
+    }
   });
 });

@@ -121,6 +121,7 @@ describe('a resource for a decision', () => {
     ['title', { title: 7 }],
     ['title', { title: { $ne: 'x' } }],
     ['title', { title: ['x'] }],
+    ['title', { title: new Date(0) }],
     ['pages', { pages: '3' }],
     ['isPinned', { isPinned: 'true' }],
     ['ownerId', { ownerId: 'me' }],

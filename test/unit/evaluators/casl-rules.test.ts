@@ -208,12 +208,25 @@ const fieldTest = fc.oneof(
     ),
   ),
 );
+/** Several tests of one attribute, which a query must not merge into fewer. */
+const onOnePath = fc.oneof(
+  ...onPath.map(([path, tests]) => {
+    const several = fc.array(
+      tests.map((test): Query => ({ [path]: test })),
+      { minLength: 2, maxLength: 3 },
+    );
+    return fc
+      .tuple(fc.constantFrom('$and', '$or', '$nor'), several)
+      .map(([group, of]): Query => ({ [group]: of }));
+  }),
+);
 const conditions = fc.letrec<{ query: Query }>((tie) => {
   const list = fc.array(tie('query'), { minLength: 1, maxLength: 3 });
   return {
     query: fc.oneof(
       { maxDepth: 3, withCrossShrink: true },
       { weight: 6, arbitrary: fieldTest },
+      { weight: 2, arbitrary: onOnePath },
       { weight: 1, arbitrary: fc.constant<Query>({}) },
       {
         weight: 2,
@@ -484,6 +497,10 @@ describe('what plain CASL cannot say stays on the server', () => {
     ],
     ['absence below what may be a list', { conditions: { 'meta.inner.x': { $exists: false } } }],
     ['a path through "length", which strings have in CASL', { conditions: { 'meta.x.length': 2 } }],
+    [
+      'two tests of one operator on one attribute, of which a query could hold only the last',
+      { conditions: { $and: [{ tags: 'a' }, { tags: 'b' }] } },
+    ],
     [
       'more alternatives than are worth sending',
       { conditions: { $and: [1, 2, 3, 4, 5, 6].map((n) => ({ $or: [{ pages: n }, { rating: n }] })) } },

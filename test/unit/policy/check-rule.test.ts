@@ -78,6 +78,11 @@ describe('checking what a rule is about', () => {
       '/subject/1 unknown_type → order',
     ],
     ['a misspelt "all"', { subject: 'al' }, '/subject unknown_type → all'],
+    [
+      'an unknown type without judging what is said about it',
+      { subject: 'invoice', fields: ['total'], conditions: { total: null } },
+      '/subject unknown_type',
+    ],
     ['an unknown action', { action: 'fly' }, '/action unknown_action'],
     ['a misspelt action, with the right one', { action: 'publsih' }, '/action unknown_action → publish'],
     ['a misspelt "manage"', { action: 'mangae' }, '/action unknown_action → manage'],
@@ -837,14 +842,16 @@ describe('checking a rule as a whole', () => {
     });
   }
 
-  it('refuses operators nested deeper than 12', () => {
-    let query: Query = { $eq: 'x' };
-    for (let depth = 0; depth < 5000; depth++) query = { $not: query };
-    assert.deepEqual(
-      check(where({ title: query })).problems.map(({ code }) => code),
-      ['too_deep'],
-    );
-  });
+  for (const operator of ['$not', '$elemMatch']) {
+    it(`refuses ${operator} in ${operator} deeper than 12`, () => {
+      let query: Query = { $eq: 'x' };
+      for (let depth = 0; depth < 5000; depth++) query = { [operator]: query };
+      assert.deepEqual(
+        check(where({ 'meta.list': query })).problems.map(({ code }) => code),
+        ['too_deep'],
+      );
+    });
+  }
 
   it('does not change the rule', () => {
     const conditions = Object.freeze({ status: Object.freeze({ $in: Object.freeze(['draft']) }) });
