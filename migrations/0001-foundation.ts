@@ -49,6 +49,8 @@ const accounts = `
     ended_at timestamptz
   );
   CREATE INDEX sessions_live_by_account ON sessions (account_id) WHERE ended_at IS NULL;
+  -- a login asks whether the account has logged in from this address before
+  CREATE INDEX sessions_by_account ON sessions (account_id, created_at);
   CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 `;
 

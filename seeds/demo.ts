@@ -134,7 +134,8 @@ const orders = [
 /** Adds the demo's accounts, documents and orders; what is there already stays. The demo policy must be in force. */
 export async function seedDemo(knex: Knex, password: Config['password']): Promise<void> {
   const hasher = passwordHasher(password);
-  const hashes = await Promise.all(demoAccounts.map((account) => hasher.hash(account.password)));
+  const hashes: string[] = [];
+  for (const account of demoAccounts) hashes.push(await hasher.hash(account.password));
   await knex.transaction(async (trx) => {
     for (const [index, account] of demoAccounts.entries())
       await addAccount(trx, account, demoId(index), hashes[index] ?? '');

@@ -124,7 +124,11 @@ export const settings = {
     default: 1000,
     meaning: 'password hashes that may wait; beyond it 503',
   },
-  LOGIN_WINDOW_SECONDS: { schema: seconds, default: 900, meaning: 'over how long failed logins are counted' },
+  LOGIN_WINDOW_SECONDS: {
+    schema: seconds.max(7 * 24 * 3600),
+    default: 900,
+    meaning: 'over how long failed logins are counted',
+  },
   LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS: {
     schema: Joi.number().integer().min(1),
     default: 10,
