@@ -66,7 +66,7 @@ export async function makeDatabase(template = 'template0'): Promise<string> {
 let demo: Promise<string> | undefined;
 
 /** A new database with the demo in it: a copy of one that is made once in a run. */
-async function makeDemoDatabase(): Promise<string> {
+export async function makeDemoDatabase(): Promise<string> {
   demo ??= makeDatabase().then(async (url) => {
     const config = loadConfig({ NODE_ENV: 'test', DATABASE_URL: url });
     const storage = await openStorage(config);
