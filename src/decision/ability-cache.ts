@@ -17,6 +17,8 @@ const FORMAT = 1;
 const SHARED_TTL_SECONDS = 3600;
 /** Beyond this, reading it from Redis takes longer than making it. */
 const LARGEST_SHARED = 256 * 1024;
+/** Beyond so many, even the text to find that out takes long. */
+const MOST_SHARED_RULES = 1000;
 
 /**
  * Looks up abilities. The key holds everything an ability is made from (the policy's digest and revision, the slice of
@@ -25,35 +27,43 @@ const LARGEST_SHARED = 256 * 1024;
 export function abilityCache({ shared, maxEntries = 10_000, onLookup }: AbilityCacheOptions) {
   const made = new LRUCache<string, Ability>({ max: maxEntries });
   const flights = new Map<string, Promise<Ability>>();
-  const lastOf = new WeakMap<Principal, { snapshot: Snapshot; slice: number; ability: Ability }>();
+  const keyOf = abilityKeys();
 
   return function abilityOf(snapshot: Snapshot, principal: Principal): Ability | Promise<Ability> {
-    const nowMs = Date.now();
-    const slice = timeSlice(snapshot, nowMs);
-    const last = lastOf.get(principal);
-    if (last && last.snapshot === snapshot && last.slice === slice) {
-      onLookup?.('process');
-      return last.ability;
-    }
-    const key = `ability:${FORMAT}:${snapshot.digest}:${snapshot.revision}:${slice}:${principal.digest}`;
-    const keep = (ability: Ability) => {
-      lastOf.set(principal, { snapshot, slice, ability });
-      return ability;
-    };
+    const nowMs = snapshot.boundariesMs.length > 0 ? Date.now() : 0; // without boundaries any time will do
+    const key = keyOf(snapshot, timeSlice(snapshot, nowMs), principal);
     const known = made.get(key);
     if (known) {
       onLookup?.('process');
-      return keep(known);
+      return known;
     }
     let flight = flights.get(key);
     if (!flight) {
-      flight = fetchOrMake(key, () => makeAbility(snapshot, principal, nowMs), shared, onLookup).finally(() =>
-        flights.delete(key),
-      );
+      flight = fetchOrMake(key, () => makeAbility(snapshot, principal, nowMs), shared, onLookup)
+        .then((ability) => {
+          made.set(key, ability);
+          return ability;
+        })
+        .finally(() => flights.delete(key));
       flights.set(key, flight);
-      void flight.then((ability) => made.set(key, ability)).catch(() => {});
     }
-    return flight.then(keep);
+    return flight;
+  };
+}
+
+/**
+ * Keys as text, put together once for each principal, since that takes longer than the look-up. Weak, so that a session
+ * that is idle does not keep the policies of its last request in memory.
+ */
+function abilityKeys() {
+  const keys = new WeakMap<Snapshot, WeakMap<Principal, { slice: number; key: string }>>();
+  return (snapshot: Snapshot, slice: number, principal: Principal): string => {
+    const ofSnapshot = keys.get(snapshot) ?? new WeakMap<Principal, { slice: number; key: string }>();
+    const known = ofSnapshot.get(principal);
+    if (known?.slice === slice) return known.key;
+    const key = `ability:${FORMAT}:${snapshot.digest}:${snapshot.revision}:${slice}:${principal.digest}`;
+    keys.set(snapshot, ofSnapshot.set(principal, { slice, key }));
+    return key;
   };
 }
 
@@ -67,6 +77,7 @@ async function fetchOrMake(
   onLookup?.(stored ? 'redis' : 'made');
   if (stored) return stored;
   const ability = make();
+  if (ability.rules.length > MOST_SHARED_RULES) return ability;
   const text = JSON.stringify({ key, ability });
   if (text.length <= LARGEST_SHARED) void shared.set(key, text, SHARED_TTL_SECONDS);
   return ability;
