@@ -26,59 +26,79 @@ interface Asked {
   rule: AbilityRule | undefined;
 }
 
+/** CASL with the rules about one action on one type. */
 type Casl = CaslAbility<[string, string | Asked], Group>;
+type CaslFor = (action: string, type: string) => Casl;
 
 export function caslEvaluator({ abilityOf }: CaslOptions): Evaluator {
-  const compiled = new WeakMap<Ability, Casl>();
-  const withCasl = <T>(snapshot: Snapshot, principal: Principal, use: (casl: Casl) => T): T | Promise<T> => {
+  const compiled = new WeakMap<Ability, CaslFor>();
+  const compileOnce = (ability: Ability) => compiled.get(ability) ?? add(compiled, ability, compile(ability));
+  const withCasl = <T>(
+    snapshot: Snapshot,
+    principal: Principal,
+    use: (caslFor: CaslFor) => T,
+  ): T | Promise<T> => {
     const ability = abilityOf(snapshot, principal);
     return ability instanceof Promise
-      ? ability.then((made) => use(compileOnce(made, compiled)))
-      : use(compileOnce(ability, compiled));
+      ? ability.then((made) => use(compileOnce(made)))
+      : use(compileOnce(ability));
   };
   return {
     name: 'casl',
     evaluate: (snapshot, request) =>
-      withCasl(snapshot, request.principal, (casl) => {
-        const rule = settlingRule(casl, request);
-        return {
-          allow: rule?.effect === 'allow',
-          ruleId: rule?.id ?? null,
-          ...(rule?.reason && { reason: rule.reason }),
-        };
+      withCasl(snapshot, request.principal, (caslFor) => {
+        const rule = settlingRule(caslFor, request);
+        if (!rule) return { allow: false, ruleId: null };
+        const { effect, id, reason } = rule;
+        const allow = effect === 'allow';
+        return reason ? { allow, ruleId: id, reason } : { allow, ruleId: id };
       }),
     permittedFields: (snapshot, request, fields) =>
       withCasl(
         snapshot,
         request.principal,
         // An unsafe path is granted by no rule; of an empty one CASL would think that no field was asked about.
-        (casl) =>
+        (caslFor) =>
           new Set(
             fields.filter(
-              (field) => isSafePath(field) && settlingRule(casl, request, field)?.effect === 'allow',
+              (field) => isSafePath(field) && settlingRule(caslFor, request, field)?.effect === 'allow',
             ),
           ),
       ),
     possible: (snapshot, principal, action, type) =>
-      withCasl(snapshot, principal, (casl) => couldEver(casl, action, type)),
+      withCasl(snapshot, principal, (caslFor) => couldEver(caslFor(action, type), action, type)),
   };
 }
 
-function compileOnce(ability: Ability, compiled: WeakMap<Ability, Casl>): Casl {
-  const known = compiled.get(ability);
-  if (known) return known;
-  const casl = compile(ability);
-  compiled.set(ability, casl);
-  return casl;
+/** Nothing is compiled before it is asked about: most of what somebody may do is not done today. */
+function compile({ rules }: Ability): CaslFor {
+  const rulesByType = new Map<string, AbilityRule[]>();
+  for (const rule of rules)
+    for (const type of rule.subjects) (rulesByType.get(type) ?? add(rulesByType, type, [])).push(rule);
+  const rulesAbout = (action: string, type: string) =>
+    [...new Set([type, ANY_TYPE])]
+      .flatMap((name) => rulesByType.get(name) ?? [])
+      .filter(({ actions }) => actions.includes(action) || actions.includes(ANY_ACTION));
+  const casls = new Map<string, Map<string, Casl>>();
+  return (action, type) => {
+    const ofType = casls.get(type) ?? add(casls, type, new Map());
+    return ofType.get(action) ?? add(ofType, action, toCasl(rulesAbout(action, type), action, type));
+  };
+}
+
+/** Sets it, for where a map has nothing yet. */
+function add<K, V>(map: { set(key: K, value: V): unknown }, key: K, value: V): V {
+  map.set(key, value);
+  return value;
 }
 
 /**
  * CASL's own conditions are not used: its `$lt` matches what is missing, its `$regex` can be made to run for ever, and
- * what it does not know it takes for equality. Its order is: the last rule that matches, of those for the type, `all`,
- * the action and `manage`.
+ * what it does not know it takes for equality. Its order is: the last rule that matches.
  */
-function compile(ability: Ability): Casl {
-  return new CaslAbility<[string, string | Asked], Group>(groupsOf(ability).map(toRawRule), {
+function toCasl(rules: AbilityRule[], action: string, type: string): Casl {
+  const rawRules = groupsOf(rules).map((group) => toRawRule(group, action, type));
+  return new CaslAbility<[string, string | Asked], Group>(rawRules, {
     conditionsMatcher: (group) => (asked: object) => {
       const question = asked as Asked;
       question.rule = group.find(question.request);
@@ -92,13 +112,11 @@ function compile(ability: Ability): Casl {
   });
 }
 
-function groupsOf({ rules }: Ability): Group[] {
+function groupsOf(rules: AbilityRule[]): Group[] {
   const groups = new Map<string, AbilityRule[]>();
   for (const rule of rules) {
-    const key = JSON.stringify([rule.priority, rule.effect, rule.fields, rule.actions, rule.subjects]);
-    const group = groups.get(key);
-    if (group) group.push(rule);
-    else groups.set(key, [rule]);
+    const key = JSON.stringify([rule.priority, rule.effect, rule.fields]);
+    (groups.get(key) ?? add(groups, key, [])).push(rule);
   }
   return [...groups.values()]
     .map((group) => ({ rules: group, find: groupRules(group) }))
@@ -113,12 +131,12 @@ function byOrderOfRules(a: Group, b: Group): number {
   return Number(first.effect === 'deny') - Number(second.effect === 'deny');
 }
 
-function toRawRule(group: Group): RawRule<[string, string], Group> {
+function toRawRule(group: Group, action: string, subject: string): RawRule<[string, string], Group> {
   const [rule] = group.rules;
   if (!rule) throw new Error('a group has at least one rule');
   return {
-    action: [...rule.actions],
-    subject: [...rule.subjects],
+    action,
+    subject,
     inverted: rule.effect === 'deny',
     ...(rule.fields && { fields: [...rule.fields] }),
     conditions: group,
@@ -126,9 +144,12 @@ function toRawRule(group: Group): RawRule<[string, string], Group> {
 }
 
 /** The rule that settles the request, for one field or as a whole; undefined: none, so denied. */
-function settlingRule(casl: Casl, request: AccessRequest, field?: string): AbilityRule | undefined {
+function settlingRule(caslFor: CaslFor, request: AccessRequest, field?: string): AbilityRule | undefined {
   const asked: Asked = { request, rule: undefined };
-  return casl.relevantRuleFor(request.action.name, asked, field) ? asked.rule : undefined;
+  const { action, resource } = request;
+  return caslFor(action.name, resource.type).relevantRuleFor(action.name, asked, field)
+    ? asked.rule
+    : undefined;
 }
 
 /** Conditions may be met by some resource; only a deny without any rules the action out. */

@@ -9,16 +9,10 @@ export type RuleGroup = (request: AccessRequest) => AbilityRule | undefined;
 
 const WORTH_INDEXING = 8;
 
-interface Candidate {
-  rule: AbilityRule;
-  matches(request: AccessRequest): boolean;
-}
-
 /** Within a group order does not matter: all its rules have one effect and one priority, so any that matches settles it. */
 export function groupRules(rules: AbilityRule[]): RuleGroup {
   const unconditional = rules.find((rule) => isAlways(rule.condition) && isAlways(rule.when));
-  if (unconditional) return () => unconditional;
-  return index(rules.map((rule) => ({ rule, matches: compileRule(rule) })));
+  return unconditional ? () => unconditional : index(rules);
 }
 
 function compileRule(rule: AbilityRule): (request: AccessRequest) => boolean {
@@ -36,15 +30,16 @@ export function requestFacts({
   return { action: { ...action.properties, name: action.name }, context };
 }
 
-function index(candidates: Candidate[]): RuleGroup {
-  const path = candidates.length < WORTH_INDEXING ? undefined : mostTelling(candidates);
-  if (path === undefined) return inTurn(candidates);
-  const byValue = new Map<unknown, Candidate[]>();
-  const others: Candidate[] = [];
-  for (const candidate of candidates) {
-    const value = equalities(candidate.rule.condition).get(path);
-    if (value === undefined) others.push(candidate);
-    else byValue.set(value, [...(byValue.get(value) ?? []), candidate]);
+function index(rules: AbilityRule[]): RuleGroup {
+  const path = rules.length < WORTH_INDEXING ? undefined : mostTelling(rules);
+  if (path === undefined) return inTurn(rules);
+  const byValue = new Map<unknown, AbilityRule[]>();
+  const others: AbilityRule[] = [];
+  for (const rule of rules) {
+    const value = equalities(rule.condition).get(path);
+    const group = value === undefined ? others : byValue.get(value);
+    if (group) group.push(rule);
+    else byValue.set(value, [rule]);
   }
   return lookUp(
     path.split('.'),
@@ -64,15 +59,20 @@ function lookUp(segments: string[], byValue: Map<unknown, RuleGroup>, others: Ru
   };
 }
 
-function inTurn(candidates: Candidate[]): RuleGroup {
-  return (request) => candidates.find((candidate) => candidate.matches(request))?.rule;
+/** Compiled when first asked: of a thousand rules for a thousand owners, few are. */
+function inTurn(rules: AbilityRule[]): RuleGroup {
+  let candidates: { rule: AbilityRule; matches(request: AccessRequest): boolean }[] | undefined;
+  return (request) => {
+    candidates ??= rules.map((rule) => ({ rule, matches: compileRule(rule) }));
+    return candidates.find(({ matches }) => matches(request))?.rule;
+  };
 }
 
 /** The path on which the rules demand the most different values; undefined when it would not save much. */
-function mostTelling(candidates: Candidate[]): string | undefined {
+function mostTelling(rules: AbilityRule[]): string | undefined {
   const values = new Map<string, Set<unknown>>();
-  for (const { rule } of candidates) {
-    for (const [path, value] of equalities(rule.condition)) {
+  for (const { condition } of rules) {
+    for (const [path, value] of equalities(condition)) {
       const set = values.get(path);
       if (set) set.add(value);
       else values.set(path, new Set([value]));
