@@ -11,6 +11,9 @@ import { makeServer } from './http/server.ts';
 import { beginPolicy } from './policy/begin.ts';
 import { makeServices, openStorage } from './services.ts';
 
+/** Beside the grace for requests: a query that is never answered must not hold the process for ever. */
+const CLOSE_TIMEOUT_MS = 5000;
+
 /** Runs until SIGINT or SIGTERM; what was opened is closed, also when something fails on the way. */
 async function serve(config: Config): Promise<void> {
   const asked = stopSignal();
@@ -29,6 +32,7 @@ async function serve(config: Config): Promise<void> {
     printWelcome(config, (server.address() as AddressInfo).port);
     await asked;
   } finally {
+    setTimeout(giveUp, config.shutdownGraceMs + CLOSE_TIMEOUT_MS);
     for (const part of open) await part.close();
   }
 }
@@ -44,16 +48,24 @@ async function listen(config: Config, app: RequestListener): Promise<Server> {
 /** Stops taking connections and waits for the requests in flight. */
 async function closeServer(server: Server, graceMs: number): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve));
-  server.closeIdleConnections();
+  // A connection that is kept alive is not closed with its last answer.
+  const sweep = setInterval(() => server.closeIdleConnections(), 50);
   const hurry = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
+  clearInterval(sweep);
   clearTimeout(hurry);
 }
 
-async function stopSignal(): Promise<void> {
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+/** Once told, later signals change nothing: npm sends a Ctrl-C on that the terminal has sent already. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve());
   });
+}
+
+function giveUp(): never {
+  process.stderr.write('castellan: a part of it does not close; ended all the same\n');
+  process.exit(1);
 }
 
 function printWelcome(config: Config, port: number): void {
