@@ -1,25 +1,27 @@
 /** `decide` in process beside plain CASL's `can`, on the same rules and the same questions. */
-import { createMongoAbility, type MongoAbility, subject } from '@casl/ability';
+import { createMongoAbility, subject } from '@casl/ability';
 import { abilityCache } from '../src/decision/ability-cache.ts';
 import type { AccessRequest } from '../src/decision/access-request.ts';
 import { type DecisionPoint, decisionPoint } from '../src/decision/decide.ts';
 import { toPlainAbility } from '../src/evaluators/casl-rules.ts';
 import { makeEvaluators } from '../src/evaluators/index.ts';
+import { makeMetrics } from '../src/http/metrics.ts';
 import { makeAbility } from '../src/policy/ability.ts';
 import { memoryCache } from '../src/storage/memory-cache.ts';
-import { figure, median, printHeader, printTable, spread } from './report.ts';
+import { figure, median, printHeader, printTable, ratio, spread } from './report.ts';
+import { type Run, takeTurns } from './rounds.ts';
 import { type Asked, principal, type RuleSet, requestOf, type Shape, shapes } from './rule-sets.ts';
 
 const SIZES = [10, 100, 1000, 10_000];
-const ROUNDS = 9;
-const ROUND_MS = 60;
-const COLD_ROUND_MS = 100;
-/** The clock is looked at after every so many questions: after each it would be a part of what is measured. */
-const WARM_BATCH = 64;
+/** Many short rounds: those that something else on the machine falls into do not move the median. */
+const ROUNDS = 31;
+const ROUND_MS = 12;
+/** The clock is looked at after so many questions: after each it would be a part of what is measured. */
+const BATCH = 64;
+/** Principals never seen before, made for a cold round before its clock starts. */
+const STRANGERS = 200;
 
-/** Asks until `untilMs`; how many questions that were. */
-type Run = (untilMs: number) => Promise<number> | number;
-
+/** A rule set, and its questions as each side takes them. */
 interface Case {
   set: RuleSet;
   requests: AccessRequest[];
@@ -27,24 +29,18 @@ interface Case {
   tagged: [action: string, object: object][];
 }
 
-printHeader('decide: one decision in process, beside plain @casl/ability');
-for (const shape of Object.keys(shapes) as Shape[]) {
-  console.log(`Rules "${shape}": ${shapes[shape].meaning}.`);
-  const warm: string[][] = [];
-  const cold: string[][] = [];
-  for (const size of SIZES) {
-    const made = makeCase(shapes[shape].make(size));
-    const { allowed, total } = await checkSameAnswers(made);
-    const label = `${figure(size).replace('.00', '').replace('.0', '')} rules, ${Math.round((allowed / total) * 100)} % allowed`;
-    warm.push(...rowsOf(label, await race(warmRuns(made), ROUND_MS)));
-    cold.push(...rowsOf(label, await race(coldRuns(made), COLD_ROUND_MS)));
-  }
-  const heads = ['', 'ns per decision', 'spread of rounds', 'decisions/s', 'time / plain can'];
-  console.log('warm');
-  printTable(heads, warm);
-  console.log('cold');
-  printTable(heads, cold);
+printHeader('decide: one decision in process beside plain @casl/ability, with the same rules and questions');
+for (const [shape, { meaning }] of Object.entries(shapes)) {
+  console.log(`Rules "${shape}": ${meaning}.`);
+  const cases = new Map(SIZES.map((size) => [size, makeCase(shapes[shape as Shape].make(size))]));
+  const shares = await Promise.all([...cases.values()].map(allowedShare));
+  console.log(
+    `Allowed of the questions: ${shares.map((share) => `${Math.round(share * 100)} %`).join(', ')}.\n`,
+  );
+  await compare('warm', cases, warmRuns);
+  await compare('cold', cases, coldRuns);
 }
+process.exit(0);
 
 function makeCase(set: RuleSet): Case {
   const { snapshot, asked } = set;
@@ -55,119 +51,136 @@ function makeCase(set: RuleSet): Case {
     set,
     requests: asked.map((one) => requestOf(snapshot, asker, one)),
     plainRules: plain.rules,
-    tagged: asked.map((one) => [one.action, tag(one)]),
+    tagged: asked.map((one) => [one.action, tagged(one)]),
   };
 }
 
 /** What plain CASL is asked about: attributes as the rules compare them, tagged with their type. */
-function tag({ type, object }: Asked): object {
+function tagged({ type, object }: Asked): object {
   const { createdAt, ...rest } = object;
   return subject(type, { ...rest, ...(createdAt instanceof Date && { createdAt: createdAt.toISOString() }) });
 }
 
-function newDecisionPoint(record: () => void = () => {}): DecisionPoint {
-  const abilityOf = abilityCache({ shared: memoryCache() });
-  return decisionPoint({ evaluators: makeEvaluators({ abilityOf }), record });
-}
-
-async function checkSameAnswers({ set, requests, plainRules, tagged }: Case) {
+/** Makes sure that both sides give the same answers, some of each, before anything is timed. */
+async function allowedShare({ set, requests, plainRules, tagged }: Case): Promise<number> {
   const { decide } = newDecisionPoint();
   const plain = createMongoAbility(plainRules);
-  let allowed = 0;
-  for (const [index, request] of requests.entries()) {
-    const { allow } = await decide(set.snapshot, request);
-    const [action, object] = tagged[index] ?? ['', {}];
-    if (allow !== plain.can(action, object)) throw new Error(`they disagree about question ${index}`);
-    if (allow) allowed++;
+  const answers = await Promise.all(requests.map((request) => decide(set.snapshot, request)));
+  for (const [index, [action, object]] of tagged.entries()) {
+    if (answers[index]?.allow !== plain.can(action, object))
+      throw new Error(`they disagree about question ${index} of ${plainRules.length} rules`);
   }
-  if (allowed === 0 || allowed === requests.length) throw new Error('not a mix of allowed and denied');
-  return { allowed, total: requests.length };
+  const allowed = answers.filter(({ allow }) => allow).length;
+  if (allowed === 0 || allowed === answers.length) throw new Error('not a mix of allowed and denied');
+  return allowed / answers.length;
 }
 
-function warmRuns({ set, requests, plainRules, tagged }: Case): Record<string, Run> {
-  const { snapshot, asked } = set;
-  const plain: MongoAbility = createMongoAbility(plainRules);
-  const bare = newDecisionPoint();
-  const asker = requests[0]?.principal ?? principal(snapshot);
+function newDecisionPoint(metrics?: ReturnType<typeof makeMetrics>): DecisionPoint {
+  const abilityOf = abilityCache({
+    shared: memoryCache(),
+    onLookup: (tier) => metrics?.abilityLookups.inc({ tier }),
+  });
+  return decisionPoint({
+    evaluators: makeEvaluators({ abilityOf }),
+    record: ({ decision: { allow }, evaluator, durationMs }) => {
+      metrics?.decisions.inc({ outcome: allow ? 'allow' : 'deny', evaluator });
+      metrics?.decisionSeconds.observe({ evaluator }, durationMs / 1000);
+    },
+  });
+}
+
+/** One principal asks on and on. */
+function warmRuns({ set: { snapshot, asked }, requests, plainRules, tagged }: Case): Record<string, Run> {
+  const plain = createMongoAbility(plainRules);
+  const { decide } = newDecisionPoint();
+  const counted = newDecisionPoint(makeMetrics());
+  const asker = principal(snapshot);
   return {
-    'plain can': (untilMs) =>
-      repeat(untilMs, tagged, WARM_BATCH, ([action, object]) => void plain.can(action, object)),
-    decide: (untilMs) =>
-      repeatAsync(untilMs, requests, WARM_BATCH, (request) => bare.decide(snapshot, request)),
-    'resourceOf + decide': (untilMs) =>
-      repeatAsync(untilMs, asked, WARM_BATCH, (one) =>
-        bare.decide(snapshot, requestOf(snapshot, asker, one)),
-      ),
+    'plain can': (ms) => nsEach(ms, tagged, ([action, object]) => plain.can(action, object)),
+    decide: (ms) => nsEachAwaited(ms, requests, (request) => decide(snapshot, request)),
+    'decide, counted for /metrics': (ms) =>
+      nsEachAwaited(ms, requests, (request) => counted.decide(snapshot, request)),
+    "resourceOf (the caller's object cleaned), decide": (ms) =>
+      nsEachAwaited(ms, asked, (one) => decide(snapshot, requestOf(snapshot, asker, one))),
   };
 }
 
-function coldRuns({ set, requests, plainRules, tagged }: Case): Record<string, Run> {
-  const { snapshot } = set;
-  let stranger = 0;
+/** Each question by somebody never seen: their rules are found, settled and compiled. */
+function coldRuns({ set: { snapshot }, requests, plainRules, tagged }: Case): Record<string, Run> {
+  let strangers = 0;
   return {
-    'createMongoAbility + can': (untilMs) =>
-      repeat(
-        untilMs,
-        tagged,
-        1,
-        ([action, object]) => void createMongoAbility(plainRules).can(action, object),
-      ),
-    decide: (untilMs) => {
+    'createMongoAbility, can': (ms) =>
+      nsEach(ms, tagged, ([action, object]) => createMongoAbility(plainRules).can(action, object), {
+        batch: 1,
+      }),
+    'decide, principal never seen': (ms) => {
       const { decide } = newDecisionPoint();
-      return repeatAsync(untilMs, requests, 1, (request) =>
-        decide(snapshot, { ...request, principal: principal(snapshot, ++stranger) }),
-      );
+      const unseen = requests
+        .slice(0, STRANGERS)
+        .map((request) => ({ ...request, principal: principal(snapshot, ++strangers) }));
+      return nsEachAwaited(ms, unseen, (request) => decide(snapshot, request), { batch: 1, once: true });
     },
   };
 }
 
-function repeat<T>(
-  untilMs: number,
+interface Asking {
+  batch?: number;
+  /** No question is asked twice: it ends when there is none left. */
+  once?: boolean;
+}
+
+function nsEach<T>(
+  ms: number,
   questions: readonly T[],
-  batch: number,
-  ask: (question: T) => void,
-): number {
+  ask: (question: T) => unknown,
+  { batch = BATCH }: Asking = {},
+) {
+  const startedMs = performance.now();
   let count = 0;
   do {
     for (const end = count + batch; count < end; ) ask(questions[count++ % questions.length] as T);
-  } while (performance.now() < untilMs);
-  return count;
+  } while (performance.now() - startedMs < ms);
+  return ((performance.now() - startedMs) * 1e6) / count;
 }
 
-async function repeatAsync<T>(
-  untilMs: number,
+async function nsEachAwaited<T>(
+  ms: number,
   questions: readonly T[],
-  batch: number,
   ask: (question: T) => Promise<unknown>,
-): Promise<number> {
+  { batch = BATCH, once = false }: Asking = {},
+) {
+  const startedMs = performance.now();
   let count = 0;
   do {
     for (const end = count + batch; count < end; ) await ask(questions[count++ % questions.length] as T);
-  } while (performance.now() < untilMs);
-  return count;
+  } while (performance.now() - startedMs < ms && !(once && count >= questions.length));
+  return ((performance.now() - startedMs) * 1e6) / count;
 }
 
-/** Each in turn, round after round, so that noise meets all of them; ns per question of each round. */
-async function race(runs: Record<string, Run>, roundMs: number): Promise<Map<string, number[]>> {
-  const times = new Map<string, number[]>();
-  for (let round = -1; round < ROUNDS; round++) {
-    for (const [name, run] of Object.entries(runs)) {
-      const startedMs = performance.now();
-      const count = await run(startedMs + roundMs);
-      const ns = ((performance.now() - startedMs) * 1e6) / count;
-      if (round >= 0) times.set(name, [...(times.get(name) ?? []), ns]);
+/** Prints a table; the first of the runs is what the others are held against. */
+async function compare(
+  title: string,
+  cases: ReadonlyMap<number, Case>,
+  runsOf: (made: Case) => Record<string, Run>,
+): Promise<void> {
+  const rows: string[][] = [];
+  for (const [size, made] of cases) {
+    const results = await takeTurns(runsOf(made), { rounds: ROUNDS, roundMs: ROUND_MS });
+    const [base = []] = Object.values(results);
+    for (const [name, ns] of Object.entries(results)) {
+      rows.push([
+        ns === base ? size.toLocaleString('en') : '',
+        name,
+        figure(median(ns)),
+        spread(ns),
+        figure(Math.min(...ns)),
+        figure(1e9 / median(ns)),
+        ns === base ? '' : figure(ratio(ns, base)),
+        ns === base ? '' : figure(Math.min(...ns) / Math.min(...base)),
+      ]);
     }
   }
-  return times;
-}
-
-function rowsOf(label: string, times: Map<string, number[]>): string[][] {
-  const [base] = times.values();
-  return [...times].map(([name, rounds], index) => [
-    `${index === 0 ? label : ''.padEnd(label.length)}  ${name}`,
-    figure(median(rounds)),
-    spread(rounds, figure),
-    figure(1e9 / median(rounds)),
-    index === 0 ? '' : figure(median(rounds) / median(base ?? [])),
-  ]);
+  printTable([`${title}: rules`, '', 'ns each', 'most rounds', 'per second', 'time / plain'], rows, {
+    texts: 2,
+  });
 }

@@ -1,64 +1,67 @@
 /** From an accepted rule change on one node to its enforcement on another: two processes, one PostgreSQL, Redis beside it. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { dropDatabases, logIn, makeDemoDatabase } from '../test/harness.ts';
+import { dropDatabases, makeDemoDatabase } from '../test/harness.ts';
 import { startRedis } from '../test/redis-server.ts';
-import { figure, percentile, printHeader, printTable } from './report.ts';
+import { logIn, type Node, send, startNode } from './node.ts';
+import { figure, median, percentile, printHeader, printTable } from './report.ts';
 
-const CHANGES = 200;
+const CHANGES = 300;
+const RULE = 'user-reads-published';
 
-printHeader(`feed: a rule changed on node A, enforced on node B (${CHANGES} changes each)`);
-const rows = [await measure('NOTIFY', {})];
+printHeader('feed: a rule is switched on node A; ms from the 2xx of A until node B decides by it');
+const rows = [await measure('PostgreSQL NOTIFY', {})];
 const redis = await startRedis();
-if (redis) rows.push(await measure('NOTIFY and Redis', { REDIS_URL: redis.url }));
-else console.log('no redis-server here: only NOTIFY is measured');
+if (redis) rows.push(await measure('PostgreSQL NOTIFY and Redis', { REDIS_URL: redis.url }));
+else console.log('No redis-server is installed here, so only NOTIFY is measured.');
 await redis?.stop();
-printTable(['ms', 'p50', 'p90', 'p99', 'max'], rows);
+printTable(['feed', 'changes', 'p50', 'p90', 'p99', 'max', 'one question to B'], rows);
+console.log(
+  'B is asked again as soon as it has answered, on one connection; the last question is part of the time.',
+);
 await dropDatabases();
 process.exit(0);
 
-async function measure(label: string, env: Record<string, string>): Promise<string[]> {
+async function measure(feed: string, env: Record<string, string>): Promise<string[]> {
   const databaseUrl = await makeDemoDatabase();
-  const nodes = [await startNode(databaseUrl, env), await startNode(databaseUrl, env)] as const;
-  const times: number[] = [];
+  const nodes: Node[] = [await startNode(databaseUrl, env), await startNode(databaseUrl, env)];
   try {
-    const [a, b] = [await logIn(nodes[0], 'superadmin'), await logIn(nodes[1], 'user')];
-    for (let i = 0; i < CHANGES; i++) times.push(await timeChange(a, b, i % 2 === 1));
+    const [a, b] = nodes as [Node, Node];
+    const admin = await logIn(a, 'superadmin@example.com', 'superpass');
+    const reader = await logIn(b, 'user@example.com', 'userpass');
+    const document = await publishedDocument(a, admin);
+    const isAllowed = async () => (await send(`${b.url}${document}`, { token: reader })).status === 200;
+    const switchRule = async (enabled: boolean) => {
+      await send(`${a.url}/api/v1/admin/rules/${RULE}`, {
+        method: 'PATCH',
+        token: admin,
+        body: { enabled },
+        expect: 200,
+      });
+    };
+    const times: number[] = [];
+    const questions: number[] = [];
+    for (let change = 0; change < CHANGES; change++) {
+      const enabled = change % 2 === 1;
+      await switchRule(enabled);
+      const startedMs = performance.now();
+      let askedMs = startedMs;
+      while ((await isAllowed()) !== enabled) {
+        questions.push(performance.now() - askedMs);
+        askedMs = performance.now();
+      }
+      times.push(performance.now() - startedMs);
+    }
+    const shares = [0.5, 0.9, 0.99, 1].map((share) => figure(percentile(times, share)));
+    return [feed, String(CHANGES), ...shares, questions.length > 0 ? figure(median(questions)) : ''];
   } finally {
-    for (const { child } of nodes) child.kill('SIGTERM');
-  }
-  return [label, ...[0.5, 0.9, 0.99, 1].map((share) => figure(percentile(times, share)))];
-}
-
-/** Turns a rule on or off on A; ms from A's answer until B decides by it. B is asked on and on by another connection. */
-async function timeChange(
-  a: Awaited<ReturnType<typeof logIn>>,
-  b: typeof a,
-  enabled: boolean,
-): Promise<number> {
-  const { status, headers } = await a.patch('/api/v1/admin/rules/user-reads-published', { enabled });
-  if (status !== 200) throw new Error(`the change answered ${status}`);
-  const answeredMs = performance.now();
-  const revision = headers.get('castellan-revision');
-  for (;;) {
-    const answer = await b.get('/api/v1/documents?limit=1');
-    if (Number(answer.headers.get('castellan-revision')) >= Number(revision))
-      return performance.now() - answeredMs;
+    await Promise.all(nodes.map((node) => node.stop()));
   }
 }
 
-async function startNode(
-  databaseUrl: string,
-  env: Record<string, string>,
-): Promise<{ url: string; child: ChildProcess }> {
-  const child = spawn(process.execPath, ['dist/src/main.js'], {
-    env: { ...process.env, ...env, DATABASE_URL: databaseUrl, PORT: '0', LOG_LEVEL: 'silent' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let said = '';
-  while (!/Castellan is at (\S+)/.test(said)) {
-    const [chunk] = await once(child.stdout, 'data');
-    said += chunk;
-  }
-  return { url: /Castellan is at (\S+)/.exec(said)?.[1]?.replace('localhost', '127.0.0.1') ?? '', child };
+/** The path of a document that the reader may read by the rule alone. */
+async function publishedDocument({ url }: Node, token: string): Promise<string> {
+  const answer = await send(`${url}/api/v1/documents?limit=100`, { token, expect: 200 });
+  const { items } = (await answer.json()) as { items: { id: string; status: string }[] };
+  const published = items.find(({ status }) => status === 'published');
+  if (!published) throw new Error('the demo has no published document');
+  return `/api/v1/documents/${published.id}`;
 }

@@ -1,80 +1,92 @@
-/** Logins per second over HTTP beside bare argon2id verifications of the same parameters, as many at once. */
+/** Logins per second over HTTP beside bare argon2id verifications of the same hashes, as many at once. */
 import argon2 from 'argon2';
-import { Client, dropDatabases, startGateway } from '../test/harness.ts';
-import { figure, median, printHeader, printTable, spread } from './report.ts';
+import knex from 'knex';
+import { loadConfig } from '../src/config.ts';
+import { dropDatabases, makeDemoDatabase } from '../test/harness.ts';
+import { logIn, startNode } from './node.ts';
+import { figure, median, printHeader, printTable, ratio, spread } from './report.ts';
+import { takeTurns } from './rounds.ts';
 
-const ROUNDS = 5;
+const ROUNDS = 7;
 const ROUND_MS = 3000;
-const AT_ONCE = 8;
+const PEOPLE = 200;
+const PASSWORD = 'userpass';
 
-printHeader(`login: POST /auth/login beside bare argon2id, ${AT_ONCE} at once`);
-const gateway = await startGateway({
-  env: {
-    LOG_LEVEL: 'silent',
-    LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS: '1000000',
-    LOGIN_FAILURES_PER_ACCOUNT: '1000000',
-    LOGIN_FAILURES_PER_ADDRESS: '1000000',
+const { memoryKib, timeCost, parallelism, hashConcurrency } = loadConfig().password;
+const parameters = { type: argon2.argon2id, memoryCost: memoryKib, timeCost, parallelism };
+/** Twice as many logins as hashes at once: while one is at the database, another is hashed. */
+const loginsAtOnce = 2 * hashConcurrency;
+
+printHeader('login: POST /auth/login beside bare argon2id verifications');
+const databaseUrl = await makeDemoDatabase();
+const hash = await argon2.hash(PASSWORD, parameters);
+await addPeople();
+const node = await startNode(databaseUrl);
+let turn = 0;
+const rates = await takeTurns(
+  {
+    bare: (ms) =>
+      perSecond(ms, hashConcurrency, async () => {
+        if (!(await argon2.verify(hash, PASSWORD))) throw new Error('the password does not fit');
+      }),
+    login: (ms) => perSecond(ms, loginsAtOnce, () => logIn(node, emailOf(turn++ % PEOPLE), PASSWORD)),
   },
-  logLevel: 'silent',
-});
-const { memoryKib, timeCost, parallelism, hashConcurrency } = gateway.services.config.password;
-const hash = await argon2.hash('userpass', {
-  type: argon2.argon2id,
-  memoryCost: memoryKib,
-  timeCost,
-  parallelism,
-});
-const client = new Client(gateway.url);
-
-const logIn = async () => {
-  const { status } = await client.post('/api/v1/auth/login', {
-    email: 'user@example.com',
-    password: 'userpass',
-  });
-  if (status !== 200) throw new Error(`login answered ${status}`);
-};
-const verify = async () => {
-  if (!(await argon2.verify(hash, 'userpass'))) throw new Error('the password does not fit');
-};
-
-const rates: Record<'bare' | 'login', number[]> = { bare: [], login: [] };
-for (let round = 0; round < ROUNDS; round++) {
-  rates.bare.push(await rateOf(verify));
-  rates.login.push(await rateOf(logIn));
-}
-await gateway.close();
+  { rounds: ROUNDS, roundMs: ROUND_MS },
+);
+await node.stop();
 await dropDatabases();
-const ratio = median(rates.login) / median(rates.bare);
 printTable(
-  ['', 'per second', 'spread of rounds', 'ratio'],
+  ['', 'at once', 'per second', 'most rounds', 'ratio'],
   [
     [
-      `argon2id ${memoryKib} KiB, t=${timeCost}, p=${parallelism}`,
+      `argon2.verify, ${memoryKib} KiB, t=${timeCost}, p=${parallelism}`,
+      String(hashConcurrency),
       figure(median(rates.bare)),
-      spread(rates.bare, figure),
+      spread(rates.bare),
       '',
     ],
     [
-      `login, ${hashConcurrency} hashes at once`,
+      `POST /auth/login, ${hashConcurrency} hashes at once`,
+      String(loginsAtOnce),
       figure(median(rates.login)),
-      spread(rates.login, figure),
-      figure(ratio),
+      spread(rates.login),
+      figure(ratio(rates.login, rates.bare)),
     ],
   ],
 );
-console.log('The client runs in the same process as the gateway, on the same CPUs.');
+console.log(`The node, PostgreSQL and this client share the CPUs. ${PEOPLE} accounts log in by turns.`);
 process.exit(0);
 
-/** How often per second `work` is done, `AT_ONCE` of them at a time. */
-async function rateOf(work: () => Promise<void>): Promise<number> {
+/** Accounts with the one password, straight into the table: to register them would only take time. */
+async function addPeople(): Promise<void> {
+  const db = knex({ client: 'pg', connection: databaseUrl, pool: { min: 0, max: 1 } });
+  const people = Array.from({ length: PEOPLE }, (_, n) => ({
+    email: emailOf(n),
+    email_key: emailOf(n),
+    password_hash: hash,
+    first_name: 'Person',
+    last_name: String(n),
+  }));
+  await db('accounts').insert(people);
+  await db.raw(`INSERT INTO role_assignments (account_id, role_key)
+    SELECT id, 'user' FROM accounts WHERE first_name = 'Person'`);
+  await db.destroy();
+}
+
+function emailOf(n: number): string {
+  return `person-${n}@example.org`;
+}
+
+/** How often per second `work` is done, `atOnce` of them at a time. */
+async function perSecond(ms: number, atOnce: number, work: () => Promise<unknown>): Promise<number> {
   const startedMs = performance.now();
   let done = 0;
   const worker = async () => {
-    while (performance.now() - startedMs < ROUND_MS) {
+    while (performance.now() - startedMs < ms) {
       await work();
       done++;
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: atOnce }, worker));
   return done / ((performance.now() - startedMs) / 1000);
 }

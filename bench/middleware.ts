@@ -1,80 +1,74 @@
-/** One Express route with requireAccess and without, in the same run. */
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+/** One Express route without and with access control, in one process, asked by another. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
-import express, { type RequestHandler } from 'express';
-import { problemHandler } from '../src/http/problem.ts';
-import { authenticate } from '../src/sessions/authenticate.ts';
-import { dropDatabases, logIn, startGateway } from '../test/harness.ts';
-import { figure, median, printHeader, printTable, spread } from './report.ts';
+import type { Routes } from './middleware-routes.ts';
+import { figure, median, printHeader, printTable, ratio, spread } from './report.ts';
 
-const ROUNDS = 5;
+const ROUNDS = 7;
 const ROUND_SECONDS = 3;
-const CONNECTIONS = 32;
+const CONNECTIONS = 16;
 
-printHeader(`middleware: one Express route, ${CONNECTIONS} connections, a real session by bearer token`);
-const gateway = await startGateway({ logLevel: 'silent' });
-const { services } = gateway;
-const { token = '' } = await logIn(gateway, 'author');
-const paper = {
-  id: '00000000-0000-4000-8000-0000000000a1',
-  ownerId: '00000000-0000-4000-8000-000000000004',
-  department: 'editorial',
-  status: 'draft',
-  title: 'Spring issue',
-  body: 'An outline.',
-};
-const answer: RequestHandler = (_req, res) => void res.json(paper);
-const guarded: RequestHandler[] = [
-  authenticate({ sessions: services.sessions, allowedOrigins: [], isSecure: services.isSecure }),
-  services.requireAccess({ action: 'read', resource: 'document', load: () => paper }),
-];
-const apps = {
-  'the route alone': await listen([]),
-  'with authenticate and requireAccess': await listen(guarded),
-};
+interface Round {
+  perSecond: number;
+  p50: number;
+  p99: number;
+  /** CPU time of the server's process for each request, which other processes hardly change. */
+  cpuUs: number;
+}
 
-const rounds = new Map<string, { rate: number; p50: number; p99: number }[]>();
-for (let round = 0; round < ROUNDS; round++) {
-  for (const [name, { url }] of Object.entries(apps)) {
-    const { requests, latency, non2xx } = await autocannon({
-      url,
-      connections: CONNECTIONS,
-      duration: ROUND_SECONDS,
-      headers: { authorization: `Bearer ${token}` },
-    });
-    if (non2xx > 0) throw new Error(`${non2xx} requests of "${name}" were not answered 2xx`);
-    rounds.set(name, [
-      ...(rounds.get(name) ?? []),
-      { rate: requests.average, p50: latency.p50, p99: latency.p99 },
-    ]);
+printHeader(`middleware: GET of one Express route over loopback, ${CONNECTIONS} kept connections`);
+const server = fork(fileURLToPath(new URL('./middleware-routes.js', import.meta.url)));
+const { token, urls } = await answer<Routes>(server);
+const rounds = new Map<string, Round[]>(Object.keys(urls).map((name) => [name, []]));
+for (let round = 0; round <= ROUNDS; round++) {
+  for (const [name, url] of Object.entries(urls)) {
+    const seen = await oneRound(url, round === 0 ? 1 : ROUND_SECONDS);
+    if (round > 0) rounds.get(name)?.push(seen);
   }
 }
-const alone = median((rounds.get('the route alone') ?? []).map(({ rate }) => rate));
+server.send('stop');
+await once(server, 'exit');
+const base = [...rounds.values()][0] ?? [];
+const column = (of: Round[], key: keyof Round) => of.map((round) => round[key]);
 printTable(
-  ['', 'requests/s', 'spread of rounds', 'p50 ms', 'p99 ms', 'ratio'],
-  [...rounds].map(([name, seen]) => {
-    const rates = seen.map(({ rate }) => rate);
+  ['the route', 'requests/s', 'most rounds', 'ratio', 'p50 ms', 'p99 ms', 'server CPU, µs each', 'ratio'],
+  [...rounds].map(([name, of]) => {
+    const rates = column(of, 'perSecond');
+    const cpu = column(of, 'cpuUs');
     return [
       name,
       figure(median(rates)),
-      spread(rates, figure),
-      figure(median(seen.map(({ p50 }) => p50))),
-      figure(median(seen.map(({ p99 }) => p99))),
-      figure(median(rates) / alone),
+      spread(rates),
+      of === base ? '' : figure(ratio(rates, column(base, 'perSecond'))),
+      figure(median(column(of, 'p50'))),
+      figure(median(column(of, 'p99'))),
+      figure(median(cpu)),
+      of === base ? '' : figure(ratio(column(base, 'cpuUs'), cpu)),
     ];
   }),
 );
-for (const { server } of Object.values(apps)) server.closeAllConnections();
-await gateway.close();
-await dropDatabases();
-process.exit(0);
 
-async function listen(handlers: RequestHandler[]): Promise<{ url: string; server: Server }> {
-  const app = express();
-  app.get('/paper', ...handlers, answer);
-  app.use(problemHandler);
-  const server = createServer(app);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/paper`, server };
+async function oneRound(url: string, duration: number): Promise<Round> {
+  const before = await cpuUsOf(server);
+  const { requests, latency, non2xx, errors } = await autocannon({
+    url,
+    duration,
+    connections: CONNECTIONS,
+    headers: { authorization: `Bearer ${token}` },
+  });
+  if (non2xx + errors > 0) throw new Error(`${non2xx + errors} requests of ${url} were not answered 2xx`);
+  const cpuUs = ((await cpuUsOf(server)) - before) / requests.total;
+  return { perSecond: requests.average, p50: latency.p50, p99: latency.p99, cpuUs };
+}
+
+async function cpuUsOf(process: ChildProcess): Promise<number> {
+  process.send('cpu');
+  return answer<number>(process);
+}
+
+async function answer<T>(process: ChildProcess): Promise<T> {
+  const [message] = await once(process, 'message');
+  return message;
 }
