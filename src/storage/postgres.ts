@@ -51,10 +51,14 @@ export async function checkServer(db: Database, url: string): Promise<void> {
   }
 }
 
-/** Brings the schema up to date; several processes may do it at once. */
+/** Brings the schema up to date; of several processes at once, one does it and the others wait. What was applied. */
 export async function migrate(db: Database): Promise<string[]> {
-  const [, applied] = await db.migrate.latest();
-  return applied;
+  // Knex's own lock is a row: it refuses instead of waiting, and its table has to be made first.
+  return db.transaction(async (lock) => {
+    await lock.raw(`SELECT pg_advisory_xact_lock(hashtext('castellan.migrate'))`);
+    const [, applied] = await db.migrate.latest();
+    return applied;
+  });
 }
 
 function withoutPassword(url: string): string {
