@@ -1,7 +1,7 @@
 /** The demo's people and what they have: one account for each role of the demo policy. */
 import type { Knex } from 'knex';
 import { passwordHasher } from '../src/accounts/password.ts';
-import { type Config, loadConfig } from '../src/config.ts';
+import { type Config, ConfigError, loadConfig } from '../src/config.ts';
 import { evaluatorNames } from '../src/evaluators/index.ts';
 import { beginPolicy } from '../src/policy/begin.ts';
 
@@ -183,7 +183,9 @@ function demoId(index: number): string {
 export async function seed(knex: Knex): Promise<void> {
   const config = loadConfig();
   if (config.env === 'production')
-    throw new Error('the demo is not for NODE_ENV=production; make an account with: castellan admin create');
+    throw new ConfigError(
+      'the demo is not for NODE_ENV=production; make an account with: castellan admin create',
+    );
   await beginPolicy(knex, { demo: true, evaluators: evaluatorNames });
   await seedDemo(knex, config.password);
 }

@@ -1,5 +1,6 @@
 /** The environment, read once and checked: every setting with its default and meaning, in one table. */
 import { availableParallelism } from 'node:os';
+import ipaddr from 'ipaddr.js';
 import Joi from 'joi';
 
 interface Setting {
@@ -19,6 +20,23 @@ const list = Joi.string()
       .map((item) => item.trim())
       .filter(Boolean),
   );
+
+const proxies = Joi.string()
+  .allow('')
+  .custom((text: string, helpers) => {
+    const items = text
+      .split(',')
+      .map((item) => item.trim())
+      .filter(Boolean);
+    const wrong = items.find((item) => !ipaddr.isValid(item) && !ipaddr.isValidCIDR(item));
+    return wrong === undefined
+      ? items
+      : helpers.message({ custom: `"${wrong}" is neither an address nor a CIDR` });
+  });
+const redisUrl = Joi.string().pattern(
+  /^(rediss?:\/\/[^\s,]+(,\s*rediss?:\/\/[^\s,]+)*|redis\+sentinel:\/\/[^\s/]+\/\S+)$/,
+  'Redis URL',
+);
 
 /** Every setting there is. A function for those defaults that depend on another setting. */
 export const settings = {
@@ -42,7 +60,7 @@ export const settings = {
     meaning: 'how people reach the gateway; https makes cookies Secure with the __Host- prefix',
   },
   TRUSTED_PROXIES: {
-    schema: list,
+    schema: proxies,
     default: '',
     meaning: 'addresses or CIDRs of proxies whose X-Forwarded-* headers are believed, comma separated',
   },
@@ -67,7 +85,7 @@ export const settings = {
     meaning: 'where the embedded PostgreSQL keeps its data',
   },
   REDIS_URL: {
-    schema: Joi.string(),
+    schema: redisUrl,
     secret: true,
     meaning:
       'redis://, rediss://, a comma separated list of them (cluster), or redis+sentinel://host:port,host:port/master; without it a cache in the process',
@@ -270,6 +288,11 @@ function readSettings(env: NodeJS.ProcessEnv): Values {
         `${name}: ${error.message}${setting.secret ? '' : `, not "${raw}"`} (${setting.meaning})`,
       );
     values[name] = value;
+  }
+  if (values.NODE_ENV === 'production' && values.DEMO) {
+    throw new ConfigError(
+      'DEMO: must be false with NODE_ENV=production; everybody knows the passwords of the demo',
+    );
   }
   return values as Values;
 }

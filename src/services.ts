@@ -97,7 +97,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     abilityOf,
     decisions,
     gatekeeper: gate,
-    requireAccess: requireAccessWith(gate),
+    requireAccess: requireAccessWith(gate, abilityOf),
     allowedOrigins: [
       ...config.allowedOrigins,
       ...(config.publicUrl ? [new URL(config.publicUrl).origin] : []),

@@ -1,6 +1,11 @@
 /** An account changes its own profile. */
 import { recordAudit } from '../audit/record.ts';
+import { keepPolicyChangeable } from '../decision/lock-out.ts';
+import { accountPrincipal, findAccountFacts } from '../decision/principals.ts';
 import { AppError, invalidField } from '../errors.ts';
+import { type Ability, makeAbility } from '../policy/ability.ts';
+import { gainIn } from '../policy/containment.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import { Account, emailKey } from './account.ts';
 import { accountActor, type Origin } from './account-actor.ts';
@@ -12,7 +17,8 @@ type Profile = Pick<Account, 'firstName' | 'lastName' | 'patronymic' | 'email'>;
 
 /**
  * Writes what is different; the e-mail only with the current password, because who has the one can soon have the other.
- * Throws `invalid_request`, `invalid_credentials`, `too_many_attempts`, `email_taken`.
+ * Throws `invalid_request`, `invalid_credentials`, `too_many_attempts`, `email_taken`, `privilege_escalation` when rules
+ * would give the account more by its new name, and `policy_locks_out`.
  */
 export async function changeProfile(
   parts: AccountParts,
@@ -23,15 +29,25 @@ export async function changeProfile(
   const checked = (await changesEmail(parts, id, wanted.email))
     ? await checkPassword(parts, { of: { id }, password: required(currentPassword), ip: origin.ip })
     : undefined;
-  const account = await parts.db
-    .transaction(async (trx) => {
-      const current = checked ? await requireChecked(trx, checked) : await lockActive(trx, id);
-      // Whether the e-mail changes was judged by what it was then.
-      return write(trx, current, checked ? wanted : { ...wanted, email: current.email }, origin);
-    })
-    .catch(explainTaken);
+  const change = async (trx: Transaction, snapshot: Snapshot) => {
+    const current = checked ? await requireChecked(trx, checked) : await lockActive(trx, id);
+    const before = await abilityNow(trx, id, snapshot);
+    // Whether the e-mail changes was judged by what it was then.
+    const changed = await write(trx, current, checked ? wanted : { ...wanted, email: current.email }, origin);
+    const gain = gainIn(before, await abilityNow(trx, id, snapshot), snapshot);
+    if (gain) throw new AppError('privilege_escalation', { message: gain });
+    return changed;
+  };
+  const account = await keepPolicyChangeable(parts.db, parts.live, change).catch(explainTaken);
   parts.feed.announce([{ kind: 'principal', subject: id }]);
   return account;
+}
+
+/** Names and e-mail are attributes that rules can ask for: nobody gets more by calling themselves something else. */
+async function abilityNow(trx: Transaction, id: string, snapshot: Snapshot): Promise<Ability> {
+  const [facts] = await findAccountFacts(trx, [id]);
+  if (!facts) throw new AppError('unauthenticated');
+  return makeAbility(snapshot, accountPrincipal(facts, snapshot), Date.now());
 }
 
 async function changesEmail({ db }: AccountParts, id: string, email: string | undefined): Promise<boolean> {

@@ -34,15 +34,10 @@ export async function checkPassword(
     .select('accounts.*', db.raw(`${hasLoggedInFrom} AS is_known_range`, [range, range]))
     .castTo<CheckedAccount | undefined>();
   const emailKey = account?.emailKey ?? ('emailKey' in of ? of.emailKey : of.id);
-  const attempt = await throttle.begin({ range, emailKey, isKnownRange: account?.isKnownRange ?? false });
-  const fits = await passwords
-    .verify(account?.isActive ? account.passwordHash : undefined, password)
-    .catch(async (cause) => {
-      await attempt.giveBack();
-      throw cause;
-    });
+  const who = { range, emailKey, isKnownRange: account?.isKnownRange ?? false };
+  const hash = account?.isActive ? account.passwordHash : undefined;
+  const fits = await throttle.attempt(who, () => passwords.verify(hash, password));
   if (!fits || !account) throw new AppError('invalid_credentials');
-  await attempt.giveBack();
   return account;
 }
 

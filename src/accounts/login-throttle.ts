@@ -15,17 +15,14 @@ export interface Try {
   isKnownRange?: boolean;
 }
 
-export interface Attempt {
-  /** It was no failure: it does not count. */
-  giveBack(): Promise<void>;
-}
-
 export interface LoginThrottle {
   /**
-   * Counts an attempt before its outcome is known, so that attempts side by side cannot all pass on the last point.
+   * Runs `check` if there are points left, and counts it as a failure when it says false. It is counted before its
+   * outcome is known, so that attempts side by side cannot all pass on the last point; those for which none is left
+   * meanwhile wait for others of the same kind to end, so that a burst of right passwords queues and is not refused.
    * Throws `too_many_attempts`, which tells nothing of the account: an unknown e-mail is counted like any other.
    */
-  begin(attempt: Try): Promise<Attempt>;
+  attempt(who: Try, check: () => Promise<boolean>): Promise<boolean>;
 }
 
 interface Claim {
@@ -44,17 +41,68 @@ export function loginThrottle(shared: SharedCache, config: Config['login']): Log
   const perAddress = limiter('login-address', config.failuresPerAddress);
   const perAccountAndAddress = limiter('login-account-address', config.failuresPerAccountAndAddress);
   const perAccount = limiter('login-account', config.failuresPerAccount);
+  const queues = new Map<string, Queue>();
   return {
-    begin: async ({ range, emailKey, isKnownRange = false }) => {
+    attempt: async ({ range, emailKey, isKnownRange = false }, check) => {
       const claims: Claim[] = [{ limiter: perAddress, key: range }];
       if (emailKey !== undefined) {
         claims.push({ limiter: perAccountAndAddress, key: digest(emailKey, range) });
         if (!isKnownRange) claims.push({ limiter: perAccount, key: digest(emailKey) });
       }
-      await consume(claims);
-      return { giveBack: () => giveBack(claims) };
+      const end = await enter(queues, digest(emailKey ?? '', range), () => consume(claims));
+      try {
+        const passed = await check().catch(async (cause) => {
+          await giveBack(claims);
+          throw cause;
+        });
+        if (passed) await giveBack(claims);
+        return passed;
+      } finally {
+        end();
+      }
     },
   };
+}
+
+/** Attempts of one kind in this process: those under way, and those that wait for one of them to end. */
+interface Queue {
+  running: number;
+  waiting: (() => void)[];
+}
+
+const LONGEST_QUEUE = 1000;
+
+/** Takes points, waiting for attempts under way as long as there are none left; what it returns ends the attempt. */
+async function enter(
+  queues: Map<string, Queue>,
+  key: string,
+  take: () => Promise<void>,
+): Promise<() => void> {
+  const queue = queues.get(key) ?? { running: 0, waiting: [] };
+  queues.set(key, queue);
+  queue.running++;
+  const end = () => {
+    queue.running--;
+    queue.waiting.shift()?.();
+    if (queue.running === 0 && queue.waiting.length === 0) queues.delete(key);
+  };
+  for (;;) {
+    try {
+      await take();
+      return end;
+    } catch (cause) {
+      const others = queue.running - queue.waiting.length - 1;
+      if (others === 0 || queue.waiting.length >= LONGEST_QUEUE || !isRefusal(cause)) {
+        end();
+        throw cause;
+      }
+      await new Promise<void>((wake) => queue.waiting.push(wake));
+    }
+  }
+}
+
+function isRefusal(cause: unknown): boolean {
+  return cause instanceof AppError && cause.code === 'too_many_attempts';
 }
 
 /** Takes a point of each limit, or of none. */

@@ -101,7 +101,7 @@ export const credentials = Joi.object<Credentials>({
   email: text('the e-mail of the account', (raw) => raw.trim().normalize('NFC'))
     .max(EMAIL_MAX)
     .required(),
-  password: givenPassword.required(),
+  password: givenPassword.allow('').required(),
 });
 
 /** `PATCH /me`; roles, attributes and the rest are not the account's own to set. */

@@ -52,9 +52,8 @@ function registrationRoles({ config, live }: AccountParts): string[] {
 }
 
 async function refuseTaken({ db, throttle }: AccountParts, key: string, ip: string | undefined) {
-  const attempt = await throttle.begin({ range: clientRange(ip) });
-  if (await Account.query(db).findOne({ emailKey: key }).select('id')) throw emailTaken();
-  await attempt.giveBack();
+  const isFree = async () => !(await Account.query(db).findOne({ emailKey: key }).select('id'));
+  if (!(await throttle.attempt({ range: clientRange(ip) }, isFree))) throw emailTaken();
 }
 
 async function giveRoles(trx: Transaction, accountId: string, roles: readonly string[]): Promise<void> {

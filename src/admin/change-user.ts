@@ -69,10 +69,11 @@ export async function changeUser(
   const { db, live, feed, gatekeeper } = services;
   const { req, body, context } = call;
   const id = call.params.id ?? '';
-  await requireActivityChange(services, call, id);
   const change = async (trx: Transaction, snapshot: Snapshot): Promise<Change[]> => {
     const account = await Account.query(trx).findById(id).forUpdate();
     if (!account) throw new AppError('not_found');
+    if (body.email !== undefined) refuseOneself(req, id, 'PATCH /api/v1/me');
+    await requireActivityChange(services, call, account);
     requireFitting(body.attributes ?? {}, snapshot);
     const giver = giverOf(services, req, snapshot);
     await guardAccount(giver, snapshot, accountPrincipal(await factsOf(trx, id), snapshot));
@@ -104,6 +105,7 @@ export async function resetPassword(
   services: Services,
   { req, params: { id = '' }, body }: GuardedCall<{ newPassword: string }>,
 ): Promise<void> {
+  refuseOneself(req, id, 'PUT /api/v1/me/password');
   const { db, live, feed, passwords } = services;
   const [facts] = await findAccountFacts(db, [id]);
   if (!facts) throw new AppError('not_found');
@@ -158,16 +160,21 @@ async function factsOf(trx: Transaction, id: string): Promise<AccountFacts> {
   return facts;
 }
 
+/** What asks for the current password where it is one's own must not be had without it from here: a session can be stolen. */
+function refuseOneself(req: Request, id: string, instead: string): void {
+  if (req.identity?.account.id === id)
+    throw new AppError('access_denied', { message: `of your own account, with ${instead}` });
+}
+
 /** Ending and giving back access are actions of their own. */
 async function requireActivityChange(
-  { db, gatekeeper }: Services,
+  { gatekeeper }: Services,
   { req, res, body }: Pick<GuardedCall<UserChange>, 'req' | 'res' | 'body'>,
-  id: string,
+  account: Account,
 ): Promise<void> {
-  const [facts] = await findAccountFacts(db, [id]);
-  if (!facts || body.isActive === undefined || body.isActive === facts.isActive) return;
+  if (body.isActive === undefined || body.isActive === account.isActive) return;
   const action = body.isActive ? 'reactivate' : 'deactivate';
-  await gatekeeper.requireAllowed(req, res, { action, resource: ACCOUNT_TYPE }, accountAttributes(facts));
+  await gatekeeper.requireAllowed(req, res, { action, resource: ACCOUNT_TYPE }, accountAttributes(account));
 }
 
 function columnsOf(account: Account, { attributes, email, isActive, ...names }: UserChange) {

@@ -10,6 +10,8 @@ export interface ReadableOptions<Row, Item> {
   page(after: string | undefined, size: number): PromiseLike<Row[]>;
   nameOf(row: Row): string;
   resource: string;
+  /** Fields that the list is filtered by: a row is shown only to those who may read them, or the filter would tell. */
+  filteredBy?: readonly string[];
   /** The row as a resource, for the decision. */
   attributesOf(row: Row): object;
   present(row: Row): Promise<Item> | Item;
@@ -33,7 +35,10 @@ export async function listReadable<Row, Item>(
         { action: 'read', resource: options.resource },
         options.attributesOf(row),
       );
-      if ((await decisions.decide(snapshot, request)).allow) items.push(await options.present(row));
+      const fields = options.filteredBy ?? [];
+      const { allow } = await decisions.decide(snapshot, request);
+      const told = await decisions.permittedFields(snapshot, request, fields);
+      if (allow && fields.every((field) => told.has(field))) items.push(await options.present(row));
       after = options.nameOf(row);
       if (index === rows.length - 1 && rows.length <= limit) return { items, nextCursor: null };
     }

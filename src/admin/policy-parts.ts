@@ -259,6 +259,7 @@ async function changePart<Part extends object, Row extends PolicyRow>(
   const name = call.params[options.name] ?? '';
   const change = async (policy: Policy, trx: Transaction): Promise<Policy> => {
     const before = await partUnderLock(call, policy, trx, options, name);
+    await requireStill(services, call, options, 'update', before);
     const given = { [options.name]: name, ...make(before, withoutRowKeys(call.body)) };
     const problem: Problem = { pointer: `/${options.name}`, code: 'name', message: `must stay ${name}` };
     if (Reflect.get(given, options.name) !== name) throw policyInvalid([problem]);
@@ -282,6 +283,7 @@ async function removePart<Part extends object, Row extends PolicyRow>(
   const name = call.params[options.name] ?? '';
   const change = async (policy: Policy, trx: Transaction): Promise<Policy> => {
     const before = await partUnderLock(call, policy, trx, options, name);
+    await requireStill(services, call, options, 'delete', before);
     await options.refuseRemoval(policy, name, trx);
     return {
       ...policy,
@@ -290,6 +292,17 @@ async function removePart<Part extends object, Row extends PolicyRow>(
   };
   await publishPart(services, call, options, name, 'delete', change);
   return { status: 204 };
+}
+
+/** The part may have changed since it was decided on: it is decided on again as it is under the lock. */
+async function requireStill<Part extends object, Row extends PolicyRow>(
+  { gatekeeper }: Services,
+  { req, res }: GuardedCall,
+  { resource, attributesOf }: PartOptions<Part, Row>,
+  action: string,
+  part: Part,
+): Promise<void> {
+  await gatekeeper.requireAllowed(req, res, { action, resource }, attributesOf(part));
 }
 
 /** The part as it is now that nobody else can change it. Throws `not_found`, `stale_version`. */

@@ -1,5 +1,6 @@
 /** An account as the caller may read it. */
 import type { PresentedUser } from '../accounts/account.ts';
+import { accountAttributes } from '../decision/principals.ts';
 import type { GuardedCall } from '../enforcement/access.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
 import type { Services } from '../services.ts';
@@ -14,7 +15,7 @@ export async function presentReadable(
     req,
     snapshot,
     { action: 'read', resource: ACCOUNT_TYPE },
-    { ...user.attributes, ...user },
+    accountAttributes(user),
   );
   const permitted = await decisions.permittedFields(snapshot, request, [
     ...Object.keys(user),

@@ -274,6 +274,7 @@ async function changeRule(
   const { id = '' } = call.params;
   const change = async (policy: Policy, trx: Transaction) => {
     const before = await ruleUnderLock(req, policy, trx, id);
+    await services.gatekeeper.requireAllowed(req, res, question('update'), ruleAttributes(before));
     const made = make(before, body);
     const given = withoutRowKeys(made);
     if ('id' in given && given.id !== id)
@@ -296,7 +297,8 @@ async function changeRule(
 
 async function removeRule(services: Services, { req, res, params: { id = '' } }: GuardedCall) {
   const change = async (policy: Policy, trx: Transaction) => {
-    await ruleUnderLock(req, policy, trx, id);
+    const before = await ruleUnderLock(req, policy, trx, id);
+    await services.gatekeeper.requireAllowed(req, res, question('delete'), ruleAttributes(before));
     return { ...policy, rules: policy.rules.filter((rule) => rule.id !== id) };
   };
   await publishChange(services, {

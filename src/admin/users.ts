@@ -176,9 +176,16 @@ export function userEndpoints(services: Services): GuardedEndpoint[] {
       params,
       access: access('read'),
       reply: { status: 200, description: 'As /me/ability', shape: abilityShape },
-      handle: async ({ params: { id = '' }, context: { snapshot } }) => {
+      handle: async ({ params: { id = '' }, context: { snapshot, request } }) => {
         const [facts] = await findAccountFacts(services.db, [id]);
         if (!facts) throw new AppError('not_found');
+        // Attributes are settled into the conditions: who may not read one could read it there.
+        const fields = Object.keys(snapshot.types.get(ACCOUNT_TYPE)?.attributes ?? {});
+        const readable = request && (await services.decisions.permittedFields(snapshot, request, fields));
+        if (!fields.every((field) => readable?.has(field)))
+          throw new AppError('access_denied', {
+            message: 'it shows every attribute of the account, and you may not read them all',
+          });
         const ability = await services.abilityOf(snapshot, accountPrincipal(facts, snapshot));
         return { status: 200, body: toPlainAbility(ability, snapshot.types) };
       },
@@ -210,8 +217,11 @@ async function listUsers(services: Services, call: GuardedCall<unknown, UserFilt
       return page.where('id', '>', after);
     },
     nameOf: ({ id }) => id,
+    filteredBy: Object.entries({ roles: role, email, isActive }).flatMap(([field, value]) =>
+      value === undefined ? [] : [field],
+    ),
     resource: ACCOUNT_TYPE,
-    attributesOf: (account) => ({ ...account.attributes, ...account }),
+    attributesOf: accountAttributes,
     present: async (account) =>
       presentReadable(services, call, presentUser(account, await rolesOf(services.db, account.id))),
   });

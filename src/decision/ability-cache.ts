@@ -14,6 +14,8 @@ export interface AbilityCacheOptions {
 
 /** Raised when the stored form changes: what older versions left in Redis is then never asked for. */
 const FORMAT = 1;
+/** Rules held by all cached abilities together. */
+const MOST_RULES = 1_000_000;
 const SHARED_TTL_SECONDS = 3600;
 /** Beyond this, reading it from Redis takes longer than making it. */
 const LARGEST_SHARED = 256 * 1024;
@@ -25,7 +27,11 @@ const MOST_SHARED_RULES = 1000;
  * time, the principal's facts and access version), so a hit is never wrong and nothing is ever invalidated.
  */
 export function abilityCache({ shared, maxEntries = 10_000, onLookup }: AbilityCacheOptions) {
-  const made = new LRUCache<string, Ability>({ max: maxEntries });
+  const made = new LRUCache<string, Ability>({
+    max: maxEntries,
+    maxSize: MOST_RULES,
+    sizeCalculation: ({ rules }) => rules.length + 1,
+  });
   const flights = new Map<string, Promise<Ability>>();
   const keyOf = abilityKeys();
 

@@ -50,8 +50,14 @@ export function accountPrincipal(facts: AccountFacts, snapshot: Snapshot): Princ
   );
 }
 
+/** What rules can see of an account beside its attributes: these columns and no other, such as the password's hash. */
+type VisibleFacts = Pick<
+  AccountFacts,
+  'id' | 'email' | 'firstName' | 'lastName' | 'patronymic' | 'isActive' | 'createdAt' | 'attributes'
+>;
+
 /** The account as a resource of type `user`: its own columns win over stored attributes of the same name. */
-export function accountAttributes(facts: AccountFacts): Record<string, unknown> {
-  const { attributes, roles: _roles, accessVersion: _version, ...columns } = facts;
-  return { ...attributes, ...columns };
+export function accountAttributes(facts: VisibleFacts): Record<string, unknown> {
+  const { attributes, id, email, firstName, lastName, patronymic, isActive, createdAt } = facts;
+  return { ...attributes, id, email, firstName, lastName, patronymic, isActive, createdAt };
 }

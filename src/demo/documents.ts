@@ -57,7 +57,8 @@ const columns = {
 /** List, read, create, change, delete, publish. */
 export function documentEndpoints(services: Services): GuardedEndpoint[] {
   const { db } = services;
-  const load = ({ params: { id = '' } }: LoadCall) => DocumentRow.query(db).findById(id);
+  const load = ({ params: { id = '' } }: LoadCall) =>
+    DocumentRow.query(db).findById(id).select('*', db.raw('xmin::text AS row_version'));
   const one = {
     params,
     reply: { status: 200, description: 'The document, without the fields that may not be read', shape },
@@ -118,7 +119,7 @@ export function documentEndpoints(services: Services): GuardedEndpoint[] {
         return answer(
           services,
           call,
-          await patch(services, call.params.id, { ...call.body, updatedAt: new Date() }),
+          await patch(services, call.context.loaded as DocumentRow, call.body),
           200,
         );
       },
@@ -130,8 +131,9 @@ export function documentEndpoints(services: Services): GuardedEndpoint[] {
       params,
       access: { action: 'delete', resource: 'document', load },
       reply: { status: 204, description: 'It is gone' },
-      handle: async ({ params: { id = '' } }) => {
-        await DocumentRow.query(db).deleteById(id);
+      errors: ['conflict'],
+      handle: async ({ context }) => {
+        if ((await unchanged(db, context.loaded as DocumentRow).delete()) === 0) throw changedMeanwhile();
         return { status: 204 };
       },
     }),
@@ -145,7 +147,7 @@ export function documentEndpoints(services: Services): GuardedEndpoint[] {
         answer(
           services,
           call,
-          await patch(services, call.params.id, { status: 'published', updatedAt: new Date() }),
+          await patch(services, call.context.loaded as DocumentRow, { status: 'published' }),
           200,
         ),
     }),
@@ -164,14 +166,27 @@ function newDocument({ body, req }: Pick<GuardedCall<DocumentBody>, 'body' | 're
   };
 }
 
+/** Writes only the row that was decided on: one that somebody changed in between is another question. */
 async function patch(
   { db }: Services,
-  id: string | undefined,
+  decidedOn: DocumentRow,
   changes: Partial<DocumentRow>,
 ): Promise<DocumentRow> {
-  const row = await DocumentRow.query(db).patchAndFetchById(id ?? '', changes);
-  if (!row) throw new AppError('not_found');
+  const [row] = [
+    await unchanged(db, decidedOn)
+      .patch({ ...changes, updatedAt: new Date() })
+      .returning('*'),
+  ].flat();
+  if (!row) throw changedMeanwhile();
   return row;
+}
+
+function unchanged(db: Services['db'], { id, rowVersion }: DocumentRow) {
+  return DocumentRow.query(db).findById(id).whereRaw('xmin::text = ?', [rowVersion]);
+}
+
+function changedMeanwhile(): AppError {
+  return new AppError('conflict', { message: 'it was changed or deleted in the meantime; read it again' });
 }
 
 /** The document as the caller may read it. Whoever could do something to it but may not read it sees nothing of it. */

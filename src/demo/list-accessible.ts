@@ -5,6 +5,7 @@ import { maskFields } from '../enforcement/mask.ts';
 import { accessibleBy } from '../enforcement/sql-filter.ts';
 import { invalidField } from '../errors.ts';
 import { decodeCursor, type PageQuery, toPage } from '../http/page.ts';
+import { misfit } from '../policy/attributes.ts';
 import type { Services } from '../services.ts';
 
 export interface ListOptions<Row extends Model> {
@@ -14,8 +15,8 @@ export interface ListOptions<Row extends Model> {
   columns: Readonly<Record<string, string>>;
 }
 
-/** What Postgres says of a text that is no instant or no UUID, such as a cursor that nobody was given. */
-const notThatType = new Set(['22007', '22008', '22P02']);
+/** What Postgres says of a text that is no instant, such as in a cursor that nobody was given. */
+const noInstant = new Set(['22007', '22008']);
 
 /** A page of rows, newest first. A cursor holds a place, not a filter: what is shown is decided anew for each page. */
 export async function listAccessible<Row extends Model & { id: string }>(
@@ -29,14 +30,16 @@ export async function listAccessible<Row extends Model & { id: string }>(
   // The cursor keeps the microseconds that a JavaScript date would lose.
   const select = db(model.tableName).select('*', db.raw('created_at::text AS place'));
   accessibleBy(select, { ability, ...question, context, columns });
-  if (query.cursor !== undefined)
-    select.whereRaw('(created_at, id) < (?::timestamptz, ?::uuid)', decodeCursor(query.cursor, 2));
+  if (query.cursor !== undefined) {
+    const [place = '', id = ''] = decodeCursor(query.cursor, 2);
+    if (misfit(id, { type: 'uuid' })) throw wrongCursor();
+    select.whereRaw('(created_at, id) < (?::timestamptz, ?::uuid)', [place, id]);
+  }
   const rows: { id: string; place: string }[] = await select
     .orderByRaw('created_at DESC, id DESC')
     .limit(query.limit + 1)
     .catch((cause) => {
-      if (query.cursor !== undefined && notThatType.has(cause.code))
-        throw invalidField('/query/cursor', 'must be a nextCursor of this list');
+      if (query.cursor !== undefined && noInstant.has(cause.code)) throw wrongCursor();
       throw cause;
     });
   const page = toPage(
@@ -49,4 +52,8 @@ export async function listAccessible<Row extends Model & { id: string }>(
     maskFields(decisions, snapshot, gatekeeper.accessRequest(req, snapshot, question, row), row.toJSON()),
   );
   return { items: await Promise.all(items), nextCursor: page.nextCursor };
+}
+
+function wrongCursor() {
+  return invalidField('/query/cursor', 'must be a nextCursor of this list');
 }

@@ -17,6 +17,8 @@ export class DocumentRow extends DemoRow {
   declare department: string | null;
   declare notes: string | null;
   declare updatedAt: Date;
+  /** Of the transaction that wrote the row; only where it was asked for. */
+  declare rowVersion: string;
 }
 
 export class OrderRow extends DemoRow {

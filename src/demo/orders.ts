@@ -17,7 +17,7 @@ interface OrderBody {
 const path = '/api/v1/orders';
 const params = Joi.object({ id: Joi.string().uuid().required() });
 const creation = Joi.object<OrderBody>({
-  amount: Joi.number().positive().precision(2).max(999_999_999_999).required(),
+  amount: Joi.number().strict().positive().precision(2).max(999_999_999_999).required(),
   currency: Joi.string()
     .pattern(/^[A-Z]{3}$/, 'ISO 4217')
     .required(),

@@ -82,7 +82,9 @@ function translateTest(
   const column = Object.hasOwn(columns, path) ? columns[path] : undefined;
   if (column === undefined) throw untranslatable(ruleId, `the attribute ${path}`);
   const order = orders[operator];
-  if (order) return { text: `coalesce(?? ${order} ?, false)`, bindings: [column, scalar(value)] };
+  // Decisions order text by code unit; so does the collation C, whatever that of the database is. A date is text here, too.
+  const collation = typeof value === 'string' && !/^\d{4}-\d{2}-\d{2}T/.test(value) ? ' COLLATE "C"' : '';
+  if (order) return { text: `coalesce(??${collation} ${order} ?, false)`, bindings: [column, scalar(value)] };
   switch (operator) {
     case '$eq':
       return { text: 'coalesce(?? = ?, false)', bindings: [column, scalar(value)] };

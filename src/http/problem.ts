@@ -51,8 +51,22 @@ function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   if (thrown instanceof URIError)
     return new AppError('invalid_request', { message: 'the path is not valid percent-encoding' });
+  if (isOutage(thrown)) return new AppError('unavailable', { cause: thrown, retryAfterSeconds: 1 });
   const code = isForCaller(thrown) ? codesByStatus[thrown.status] : undefined;
   return new AppError(code ?? 'internal_error', { cause: thrown });
+}
+
+const connectionLost =
+  /^(ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|ENOTFOUND|EHOSTUNREACH|08...|57P0.|53[34]00)$/;
+
+/** Whether PostgreSQL could not be reached or broke off: by SQLSTATE, by the socket's code, or as knex and pg say it. */
+function isOutage(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false;
+  if (thrown.name === 'KnexTimeoutError' || /^Connection terminated|timeout expired$/.test(thrown.message))
+    return true;
+  if (thrown instanceof AggregateError && thrown.errors.some(isOutage)) return true;
+  if ('code' in thrown && connectionLost.test(String(thrown.code))) return true;
+  return 'nativeError' in thrown && isOutage(thrown.nativeError);
 }
 
 /** Whether the error says that its status may be told (`expose` of http-errors); a `status` alone may mean anything. */

@@ -168,7 +168,8 @@ export class ChangeFeed {
       .timeout(POLL_TIMEOUT_MS);
     // Whatever happened before the new horizon was not read, unless nothing had been remembered yet. Said after the
     // reading, lest something be remembered and changed between the two.
-    if (this.#horizon === undefined && !isFirst) this.#options.onGap();
+    const wentBack = this.#horizon !== undefined && BigInt(rows[0].horizon) < BigInt(this.#horizon);
+    if ((this.#horizon === undefined && !isFirst) || wentBack) this.#options.onGap();
     const fresh = rows.filter((row: ChangeRow) => row.id !== null && !this.#seen.has(row.id));
     this.#seen = new Set(rows.map((row: ChangeRow) => row.id));
     this.#horizon = rows[0].horizon;

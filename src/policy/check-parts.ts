@@ -83,7 +83,9 @@ function checkBuiltIns(types: ResourceType[]): Problem[] {
     const base = `/resourceTypes/${index}`;
     const actions = wanted.actions.filter((action) => !found.actions.includes(action));
     const attributes = Object.keys(wanted.attributes).filter(
-      (name) => found.attributes[name]?.type !== wanted.attributes[name]?.type,
+      (name) =>
+        found.attributes[name]?.type !== wanted.attributes[name]?.type ||
+        found.attributes[name]?.items !== wanted.attributes[name]?.items,
     );
     return [
       ...actions.map((action) => ({

@@ -41,6 +41,16 @@ export function gapIn(holder: Ability, given: GivenRule, snapshot: Snapshot): Ga
   return undefined;
 }
 
+/** What `after` allows beyond `before`, both of one principal: a rule gained and not covered, or a deny lost. */
+export function gainIn(before: Ability, after: Ability, snapshot: Snapshot): Gap {
+  const texts = (ability: Ability) => new Set(ability.rules.map((rule) => JSON.stringify(rule)));
+  const [were, are] = [texts(before), texts(after)];
+  const gained = after.rules.filter((rule) => !were.has(JSON.stringify(rule)));
+  const lost = before.rules.filter((rule) => rule.effect === 'deny' && !are.has(JSON.stringify(rule)));
+  const given = [...gained, ...lost.map((rule): AbilityRule => ({ ...rule, effect: 'allow' }))];
+  return given.map((rule) => gapIn(before, rule, snapshot)).find((gap) => gap !== undefined);
+}
+
 function gapInPair(
   holder: Ability,
   given: GivenRule,

@@ -74,6 +74,10 @@ export class LivePolicy {
   /** Reads the policy from the database. Throws when it cannot be read or does not compile. */
   async load(): Promise<void> {
     const asked = Date.now();
+    if (this.#snapshot && (await currentRevision(this.#options.db)) === this.#snapshot.revision) {
+      this.#confirmedAtMs = Math.max(this.#confirmedAtMs, asked);
+      return;
+    }
     const { revision, policy } = await loadPolicy(this.#options.db, this.#snapshot?.policy);
     if (this.#snapshot?.revision !== revision)
       this.adopt(revision === 0 ? emptySnapshot() : this.compile(policy, revision));

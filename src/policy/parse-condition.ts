@@ -237,6 +237,12 @@ function templateFits(
   }
   const given = resolved.spec;
   if (!given) return true;
+  // A UUID column can be asked for nothing else. `id` is declared as a string, for principals that are no accounts.
+  const isUuid = (attribute: AttributeSpec) => elementOf(attribute).type === 'uuid';
+  if (spec && isUuid(spec) && !isUuid(given) && path !== 'id') {
+    refuse(reading, at, 'template', `principal.${path} is not declared as a uuid, which is needed here`);
+    return false;
+  }
   if (list !== (given.type === 'array')) {
     refuse(
       reading,

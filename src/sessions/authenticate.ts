@@ -60,7 +60,7 @@ export function authenticate({ sessions, allowedOrigins, isSecure }: Authenticat
 
 function bearerToken(req: Request): string | undefined {
   const header = req.headers.authorization;
-  if (header === undefined) return undefined;
+  if (header === undefined || !/^Bearer\b/i.test(header)) return undefined;
   return /^Bearer +(\S+)$/i.exec(header)?.[1] ?? '';
 }
 

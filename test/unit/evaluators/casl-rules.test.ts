@@ -22,7 +22,10 @@ import {
 const loose: ResourceType = typeOf('loose', {
   attributes: { id: { type: 'string' }, things: { type: 'array' } },
 });
-const types = new Map([...sampleTypes, loose].map((type) => [type.type, type]));
+const other: ResourceType = typeOf('other', {
+  attributes: { id: { type: 'string' }, meta: { type: 'string' } },
+});
+const types = new Map([...sampleTypes, loose, other].map((type) => [type.type, type]));
 const my = (path: string) => `$\{principal.${path}}`;
 
 function abilityBy(rules: Partial<Rule>[], principal: Principal = principalWith()): Ability {
@@ -451,6 +454,13 @@ describe('an ability as plain CASL rules', () => {
     }
   });
 
+  it('names what lies below a field that is an object in only one of its types', () => {
+    assert.deepEqual(plainBy({ subject: ['other', 'document'], fields: ['meta'] }).rules[0]?.fields, [
+      'meta',
+      'meta.**',
+    ]);
+  });
+
   it('names what lies below an object or list by the pattern CASL wants, and leaves plain values alone', () => {
     assert.deepEqual(plainBy({ fields: ['title', 'tags', 'meta.colour'] }).rules[0]?.fields, [
       'title',
@@ -540,6 +550,7 @@ describe('what plain CASL cannot say stays on the server', () => {
     ['an "or", as rules side by side', { conditions: { $or: [{ title: 'a' }, { pages: { $gt: 3 } }] } }],
     ['an "or" in an "and"', { conditions: { isPinned: true, $or: [{ title: 'a' }, { title: 'b' }] } }],
     ['the opposite of equality', { conditions: { $nor: [{ title: 'a' }, { pages: 1 }] } }],
+    ['the opposite of an opposite', { conditions: { $nor: [{ $not: { title: 'a' } }, { pages: 1 }] } }],
     ['the opposite of a list', { conditions: { title: { $not: { $in: ['a'] } } } }],
     ['the opposite of presence', { conditions: { $not: { title: { $exists: true } } } }],
     ['the opposite of both', { conditions: { $not: { title: 'a', pages: 1 } } }],
@@ -591,6 +602,9 @@ describe('a pattern in plain CASL', () => {
     '\\bb',
     '^[\\w-]+$',
     '^[.]$',
+    '^[^.]$',
+    '^[a].$',
+    '^[^b]\\s$',
     '^\\.$',
     '^[\\s]$',
     '^[^\\s]$',

@@ -468,6 +468,21 @@ describe('checking the values of a condition', () => {
     ['an object compared as a whole', where({ meta: { $eq: { a: 1 } } }), '/conditions/meta/$eq value'],
     ['an object compared with a text', where({ meta: 'x' }), '/conditions/meta value'],
     ['a list for a single value', where({ title: ['x'] }), '/conditions/title value'],
+    [
+      'a list for a single value where nothing is declared',
+      where({ 'meta.x': ['x'] }),
+      '/conditions/meta.x value',
+    ],
+    [
+      'an object for a value where nothing is declared: it would equal nothing, and a deny would never fire',
+      where({ 'meta.x': { $ne: { a: 1 } } }),
+      '/conditions/meta.x/$ne value',
+    ],
+    [
+      'a list in a list where nothing is declared',
+      where({ 'meta.x': { $nin: [['x']] } }),
+      '/conditions/meta.x/$nin/0 value',
+    ],
     ['a list of lists', where({ title: { $in: [['x']] } }), '/conditions/title/$in/0 value'],
     [
       'a single value for a list: "x" must not be taken apart',
@@ -844,12 +859,14 @@ describe('checking a rule as a whole', () => {
 
   for (const operator of ['$not', '$elemMatch']) {
     it(`refuses ${operator} in ${operator} deeper than 12`, () => {
-      let query: Query = { $eq: 'x' };
-      for (let depth = 0; depth < 5000; depth++) query = { [operator]: query };
-      assert.deepEqual(
-        check(where({ 'meta.list': query })).problems.map(({ code }) => code),
-        ['too_deep'],
-      );
+      const codesOf = (depth: number) => {
+        let query: Query = { $eq: 'x' };
+        for (let level = 0; level < depth; level++) query = { [operator]: query };
+        return check(where({ 'meta.list': query })).problems.map(({ code }) => code);
+      };
+      assert.deepEqual(codesOf(12), []);
+      assert.deepEqual(codesOf(13), ['too_deep']);
+      assert.deepEqual(codesOf(5000), ['too_deep']);
     });
   }
 

@@ -57,6 +57,7 @@ describe('the shape of a rule', () => {
     ['an id of 101 characters', { id: 'a'.repeat(101) }, '/id shape'],
     ['a role that is no slug', { role: 'Editors!' }, '/role shape'],
     ['a principal without a type', { role: undefined, principal: '42' }, '/principal shape'],
+    ['a principal without an id', { role: undefined, principal: 'user:' }, '/principal shape'],
     ['a principal with two ids', { role: undefined, principal: 'user:4:2' }, '/principal shape'],
     ['a list for conditions', { conditions: [] }, '/conditions shape'],
     ['a text for when', { when: 'always' }, '/when shape'],
