@@ -1,11 +1,11 @@
 /** The list of migrations: named without an extension, so that sources and build keep one history. */
 import type { Knex } from 'knex';
-import * as foundation from './0001-foundation.ts';
-import * as demo from './0002-demo.ts';
+import { down as dropFoundation, up as makeFoundation } from './0001-foundation.ts';
+import { down as dropDemo, up as makeDemo } from './0002-demo.ts';
 
 const migrations: Record<string, Knex.Migration> = {
-  '0001-foundation': foundation,
-  '0002-demo': demo,
+  '0001-foundation': { up: makeFoundation, down: dropFoundation },
+  '0002-demo': { up: makeDemo, down: dropDemo },
 };
 
 /** What knex asks for migrations, in the app and on its command line. */
