@@ -150,6 +150,27 @@ export async function endUserSessions(
   feed.announce(ended);
 }
 
+/** Attributes must be declared on the resource type `user`, beside the account's own, and fit. Throws `invalid_request`. */
+export function requireFitting(attributes: Record<string, unknown>, snapshot: Snapshot): void {
+  const declared = snapshot.types.get(ACCOUNT_TYPE)?.attributes ?? {};
+  const own = builtInTypes.find(({ type }) => type === ACCOUNT_TYPE)?.attributes ?? {};
+  const errors = Object.entries(attributes).flatMap(([name, value]): FieldError[] => {
+    const pointer = `/attributes/${name}`;
+    const spec = Object.hasOwn(declared, name) && !Object.hasOwn(own, name) ? declared[name] : undefined;
+    if (!spec)
+      return [
+        { pointer, message: 'is not declared as an attribute beside the account on the resource type user' },
+      ];
+    const problem = value === null ? undefined : misfit(value, spec);
+    return problem ? [{ pointer, message: problem }] : [];
+  });
+  if (errors.length > 0)
+    throw new AppError('invalid_request', {
+      message: errors.map(({ pointer, message }) => `${pointer} ${message}`).join('; '),
+      errors,
+    });
+}
+
 function giverOf({ decisions }: Services, req: Request, snapshot: Snapshot) {
   return { principal: principalFor(req, snapshot), decisions };
 }
@@ -199,25 +220,4 @@ function requireKnownRoles(roles: readonly string[], snapshot: Snapshot): void {
     snapshot.roles.has(role) ? [] : [{ pointer: `/roles/${index}`, message: `there is no role ${role}` }],
   );
   if (errors.length > 0) throw new AppError('invalid_request', { message: errors[0]?.message, errors });
-}
-
-/** Attributes must be declared on the resource type `user`, beside the account's own, and fit. */
-function requireFitting(attributes: Record<string, unknown>, snapshot: Snapshot): void {
-  const declared = snapshot.types.get(ACCOUNT_TYPE)?.attributes ?? {};
-  const own = builtInTypes.find(({ type }) => type === ACCOUNT_TYPE)?.attributes ?? {};
-  const errors = Object.entries(attributes).flatMap(([name, value]): FieldError[] => {
-    const pointer = `/attributes/${name}`;
-    const spec = Object.hasOwn(declared, name) && !Object.hasOwn(own, name) ? declared[name] : undefined;
-    if (!spec)
-      return [
-        { pointer, message: 'is not declared as an attribute beside the account on the resource type user' },
-      ];
-    const problem = value === null ? undefined : misfit(value, spec);
-    return problem ? [{ pointer, message: problem }] : [];
-  });
-  if (errors.length > 0)
-    throw new AppError('invalid_request', {
-      message: errors.map(({ pointer, message }) => `${pointer} ${message}`).join('; '),
-      errors,
-    });
 }

@@ -10,7 +10,7 @@ import { type PageQuery, pageKeys } from '../http/page.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
 import type { Services } from '../services.ts';
 import { assignRole, unassignRole } from './assign-role.ts';
-import { changeUser, createUser, endUserSessions, resetPassword } from './change-user.ts';
+import { changeUser, createUser, endUserSessions, requireFitting, resetPassword } from './change-user.ts';
 import { listReadable } from './list-readable.ts';
 import { presentReadable } from './present-user.ts';
 import {
@@ -66,7 +66,11 @@ export function userEndpoints(services: Services): GuardedEndpoint[] {
       access: {
         action: 'create',
         resource: ACCOUNT_TYPE,
-        load: ({ body }) => ({ ...body.attributes, ...body, isActive: true }),
+        load: ({ body, req }) => {
+          // What does not fit is named, before the decision could only be in doubt of it.
+          requireFitting(body.attributes, req.snapshot ?? services.live.snapshot);
+          return { ...body.attributes, ...body, isActive: true };
+        },
         writes: fieldsWritten,
       },
       reply: { ...reply, status: 201 },
