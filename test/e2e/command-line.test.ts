@@ -140,7 +140,7 @@ describe('command line', function () {
     it('is what the knex command line works on, which leaves no PostgreSQL behind', async () => {
       const status = await knex('migrate:status');
       assert.equal(status.code, 0, status.stderr);
-      assert.match(status.stdout, /0001-foundation[^]*No Pending Migration/);
+      assert.match(status.stdout, /0001-foundation[\s\S]*No Pending Migration/);
       const seeded = await knex('seed:run');
       assert.equal(seeded.code, 0, seeded.stderr);
       assert.match(seeded.stdout, /Ran 1 seed file/);
