@@ -4,7 +4,7 @@ import { access, chmod, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, eventually, logIn, makeDatabase } from '../harness.ts';
-import { castellan, finish, launch, type Result, startNode } from './process.ts';
+import { castellan, finish, killLeftovers, launch, type Result, startNode } from './process.ts';
 
 const PASSWORD = 'a long walk through rain';
 
@@ -118,6 +118,7 @@ describe('command line', function () {
       await rm(join(dataDir, '..'), { recursive: true, force: true });
     });
     afterEach(async () => {
+      killLeftovers();
       await eventually('PostgreSQL has ended with the command', async () => !(await isPostgresUp()));
     });
 
@@ -159,7 +160,7 @@ describe('command line', function () {
       const { user } = (await client.get('/api/v1/me')).body;
       assert.deepEqual([user.firstName, user.lastName, user.roles], ['Jo', 'Ng', ['admin']]);
       const [taken, unknown] = await Promise.all([create(), create('--role', 'king')]);
-      assertFailed(taken, /^castellan: .*taken/);
+      assertFailed(taken, /^castellan: .*e-mail .*already/);
       assertFailed(unknown, /^castellan: there is no role king; there are admin, /);
       assert.equal((await new Client(node.url).get('/readyz')).status, 200, 'its PostgreSQL still runs');
       assert.equal(await node.stop(), 0);

@@ -29,6 +29,14 @@ type Environment = Record<string, string>;
 
 const COMMAND_LINE = ['--import', 'tsx', 'src/cli/main.ts'];
 
+const living = new Set<ChildProcess>();
+
+/** Ends what a failed test has left running. */
+export function killLeftovers(): void {
+  for (const child of living) child.kill('SIGKILL');
+}
+process.once('exit', killLeftovers);
+
 /** Runs a program of the checkout with these settings and none of the caller's. */
 export function launch(args: string[], env: Environment = {}, program = process.execPath): Running {
   const { PATH = '', HOME = '', TMPDIR = '' } = process.env;
@@ -36,9 +44,8 @@ export function launch(args: string[], env: Environment = {}, program = process.
     env: { PATH, HOME, ...(TMPDIR && { TMPDIR }), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
-  const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill);
-  child.once('exit', () => process.off('exit', kill));
+  living.add(child);
+  child.once('exit', () => living.delete(child));
   const ended = once(child, 'close').then(([code]) => code);
   const collect = (stream: NodeJS.ReadableStream) => {
     let text = '';

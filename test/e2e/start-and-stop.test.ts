@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, logIn, makeDatabase, registerAndLogIn } from '../harness.ts';
 import { startPostgresProxy } from './postgres-proxy.ts';
-import { finish, launch, type Running, startNode } from './process.ts';
+import { finish, killLeftovers, launch, type Running, startNode } from './process.ts';
 import { report } from './stopwatch.ts';
 
 describe('start and stop', function () {
@@ -18,34 +18,17 @@ describe('start and stop', function () {
       () => true,
       () => false,
     );
-  const started: Running[] = [];
-  const start = async () => {
-    const node = await startNode({
-      DATA_DIR: dataDir,
-      PASSWORD_HASH_CONCURRENCY: '1',
-      PASSWORD_TIME_COST: '8',
-    });
-    started.push(node);
-    return node;
-  };
-  const launchGateway = (env: Record<string, string>) => {
-    const running = launch(['--import', 'tsx', 'src/main.ts'], {
-      DATA_DIR: dataDir,
-      LOG_LEVEL: 'warn',
-      ...env,
-    });
-    started.push(running);
-    return running;
-  };
+  const start = () =>
+    startNode({ DATA_DIR: dataDir, PASSWORD_HASH_CONCURRENCY: '1', PASSWORD_TIME_COST: '8' });
+  const launchGateway = (env: Record<string, string>) =>
+    launch(['--import', 'tsx', 'src/main.ts'], { DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...env });
 
   before(async () => {
     const parent = await mkdtemp(join(tmpdir(), 'castellan-test-'));
     await chmod(parent, process.getuid?.() === 0 ? 0o711 : 0o700); // the server's account has to pass
     dataDir = join(parent, 'data');
   });
-  afterEach(() => {
-    for (const { child } of started.splice(0)) child.kill('SIGKILL'); // only what a failed test has left
-  });
+  afterEach(killLeftovers);
   after(async () => {
     const cluster = await realpath(join(dataDir, 'postgres')).catch(() => dataDir);
     await rm(cluster, { recursive: true, force: true });
