@@ -4,7 +4,7 @@ import { startRedis } from '../test/redis-server.ts';
 import { logIn, type Node, send, startNode } from './node.ts';
 import { figure, median, percentile, printHeader, printTable } from './report.ts';
 
-const CHANGES = 300;
+const CHANGES = 200;
 const RULE = 'user-reads-published';
 
 printHeader('feed: a rule is switched on node A; ms from the 2xx of A until node B decides by it');

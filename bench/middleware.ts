@@ -7,7 +7,7 @@ import type { Routes } from './middleware-routes.ts';
 import { figure, median, printHeader, printTable, ratio, spread } from './report.ts';
 
 const ROUNDS = 7;
-const ROUND_SECONDS = 3;
+const ROUND_SECONDS = 2;
 const CONNECTIONS = 16;
 
 interface Round {

@@ -33,10 +33,10 @@ const proxies = Joi.string()
       ? items
       : helpers.message({ custom: `"${wrong}" is neither an address nor a CIDR` });
   });
-const redisUrl = Joi.string().pattern(
-  /^(rediss?:\/\/[^\s,]+(,\s*rediss?:\/\/[^\s,]+)*|redis\+sentinel:\/\/[^\s/]+\/\S+)$/,
-  'Redis URL',
-);
+/** A password may be in it, so it is not repeated. */
+const redisUrl = Joi.string()
+  .pattern(/^(rediss?:\/\/[^\s,]+(,\s*rediss?:\/\/[^\s,]+)*|redis\+sentinel:\/\/[^\s/]+\/\S+)$/)
+  .messages({ 'string.pattern.base': 'must be redis://, rediss://, several of them or redis+sentinel://' });
 
 /** Every setting there is. A function for those defaults that depend on another setting. */
 export const settings = {
