@@ -25,30 +25,20 @@ describe('a start that cannot succeed', function () {
     }
   }
 
-  it('names the setting that is not usable', async () => {
+  it('names the setting that is not usable, without the secret in it', async () => {
     await assertRefused([
       [{ PORT: 'abc' }, /^castellan: PORT: must be a number, not "abc"/],
       [{ PUBLIC_URL: 'foo' }, /^castellan: PUBLIC_URL: must be a valid uri .*not "foo"/],
-      [{ DATABASE_URL: 'mysql://db/x' }, /^castellan: DATABASE_URL: must be a valid uri .*postgres/],
-    ]);
-  });
-
-  it('names REDIS_URL, and does not show it, when it cannot be one', async () => {
-    const DATABASE_URL = await makeDatabase();
-    await assertRefused([
       [
-        { DATABASE_URL, REDIS_URL: 'http://:secret@cache:6379' },
-        /^castellan: REDIS_URL: must be redis:\/\/(?!.*secret)/,
+        { DATABASE_URL: 'mysql://me:secret@db/x' },
+        /^castellan: DATABASE_URL: must be (?!.*secret).*postgres/,
       ],
-      [{ DATABASE_URL, REDIS_URL: 'cache' }, /^castellan: REDIS_URL: must be redis:\/\//],
+      [{ REDIS_URL: 'http://:secret@cache' }, /^castellan: REDIS_URL: must be (?!.*secret).*redis/],
     ]);
   });
 
   it('refuses the demo, whose passwords everybody knows, in production', async () => {
-    const DATABASE_URL = await makeDatabase();
-    await assertRefused([
-      [{ DATABASE_URL, NODE_ENV: 'production', DEMO: 'true' }, /^castellan: DEMO: .*production/],
-    ]);
+    await assertRefused([[{ NODE_ENV: 'production', DEMO: 'true' }, /^castellan: DEMO: .*production/]]);
   });
 
   it('says where PostgreSQL was looked for and why it cannot be used', async () => {
