@@ -94,6 +94,15 @@ describe('command line', function () {
       assert.equal((await chief.get(path)).status, 404);
     await assert.rejects(logIn(node, 'superadmin'), /answered 401/);
     assert.equal(await node.stop(), 0);
+
+    // Begun without the demo, it has no demo accounts to boast of later either.
+    const later = await startNode({
+      DATABASE_URL: env.DATABASE_URL,
+      PUBLIC_URL: 'http://castellan.example/',
+    });
+    assert.equal(later.stdout().trimEnd().split('\n').length, 1, later.stdout());
+    assert.match(later.stdout(), /^Castellan is at http:\/\/castellan\.example \(/);
+    assert.equal(await later.stop(), 0);
   });
 
   describe('on the embedded PostgreSQL', () => {

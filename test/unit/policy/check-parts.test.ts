@@ -123,6 +123,14 @@ describe('the built-in resource types', () => {
     }
   }
 
+  it('keep what their lists hold', () => {
+    const changed = withBuiltIn('castellan.role', (type) => ({
+      ...type,
+      attributes: { ...type.attributes, inherits: { type: 'array', items: 'object' } },
+    }));
+    assert.deepEqual(problemsOf(changed), [`${pointerTo('castellan.role')}/attributes/inherits built_in`]);
+  });
+
   it('take more actions and attributes', () => {
     const more = withBuiltIn('user', (type) => ({
       ...type,

@@ -653,6 +653,16 @@ describe('checking templates', () => {
       '/conditions/department/$in/1 template',
     ],
     [
+      'any string for a UUID: a column of UUIDs can be asked for nothing else',
+      where({ ownerId: `$\{principal.department}` }),
+      '/conditions/ownerId template',
+    ],
+    [
+      'a list of any strings for UUIDs',
+      where({ reviewers: { $in: `$\{principal.teams}` } }),
+      '/conditions/reviewers/$in template',
+    ],
+    [
       'a string for a number',
       where({ pages: { $lt: `$\{principal.department}` } }),
       '/conditions/pages/$lt template',
@@ -692,6 +702,13 @@ describe('checking templates', () => {
     ],
   ]);
   accepts([
+    [
+      'UUIDs for UUIDs, and the id of the principal',
+      where({
+        ownerId: { $in: `$\{principal.deputies}`, $ne: `$\{principal.id}` },
+        reviewers: `$\{principal.managerId}`,
+      }),
+    ],
     ['an attribute of the same type', where({ department: `$\{principal.department}` })],
     [
       'the facts every principal has',
