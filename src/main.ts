@@ -10,6 +10,7 @@ import { evaluatorNames } from './evaluators/index.ts';
 import { makeServer } from './http/server.ts';
 import { beginPolicy } from './policy/begin.ts';
 import { makeServices, openStorage } from './services.ts';
+import type { Database } from './storage/postgres.ts';
 
 /** Beside the grace for requests: a query that is never answered must not hold the process for ever. */
 const CLOSE_TIMEOUT_MS = 5000;
@@ -29,7 +30,8 @@ async function serve(config: Config): Promise<void> {
     open.unshift(services);
     const server = await listen(config, makeApp(services));
     open.unshift({ close: () => closeServer(server, config.shutdownGraceMs) });
-    printWelcome(config, (server.address() as AddressInfo).port);
+    const { port } = server.address() as AddressInfo;
+    printWelcome(urlOf(config, port), config.demo && (await hasDemoAccounts(storage.db)));
     await asked;
   } finally {
     setTimeout(giveUp, config.shutdownGraceMs + CLOSE_TIMEOUT_MS);
@@ -68,11 +70,22 @@ function giveUp(): never {
   process.exit(1);
 }
 
-function printWelcome(config: Config, port: number): void {
-  const host = ['0.0.0.0', '::', '127.0.0.1'].includes(config.host) ? 'localhost' : config.host;
-  const url = config.publicUrl ?? `http://${host}:${port}`;
+/** How people reach it, without a slash at the end. */
+function urlOf({ publicUrl, host }: Config, port: number): string {
+  if (publicUrl) return publicUrl.replace(/\/+$/, '');
+  const name = ['0.0.0.0', '::', '127.0.0.1'].includes(host) ? 'localhost' : host;
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+}
+
+/** False where the database began without the demo, as when `castellan admin create` was the first to use it. */
+async function hasDemoAccounts(db: Database): Promise<boolean> {
+  const emails = demoAccounts.map(({ email }) => email);
+  return (await db('accounts').whereIn('email_key', emails).first('id')) !== undefined;
+}
+
+function printWelcome(url: string, demo: boolean): void {
   const lines = [`Castellan is at ${url} (API documentation: ${url}/docs)`];
-  if (config.demo) {
+  if (demo) {
     const [first, , third] = demoAccounts;
     lines.push(
       `Demo accounts: ${demoAccounts.map(({ email, password }) => `${email} / ${password}`).join(', ')}`,

@@ -500,6 +500,10 @@ describe('"could this principal ever"', () => {
     assert.equal(await possible([{ action: 'update' }]), false);
     assert.equal(await possible([{ subject: 'order' }]), false);
     assert.equal(await possible([{}, { inverted: true }]), false);
+    assert.equal(
+      await possible([{}, { inverted: true, conditions: { status: 'draft' } }, { inverted: true }]),
+      false,
+    );
     assert.equal(await possible([{}, { inverted: true, action: 'manage', subject: 'all' }]), false);
     assert.equal(await possible([{ when: { 'principal.department': 'legal' } }]), false);
     assert.equal(await possible([{ conditions: { department: `$\{principal.department}` } }]), false);
