@@ -1,7 +1,6 @@
 /** Replies without the fields that may not be read. */
 import type { AccessRequest } from '../decision/access-request.ts';
 import type { DecisionPoint } from '../decision/decide.ts';
-import { read } from '../policy/matcher.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 
 /**
@@ -20,8 +19,10 @@ export async function maskFields<T extends object>(
   const masked: Record<string, unknown> = {};
   for (const field of tops)
     if (permitted.has(field)) masked[field] = (shown as Record<string, unknown>)[field];
-  for (const path of parts) showPart(path, permitted.has(path), shown, masked);
-  return masked as Partial<T>;
+  return parts.reduce<unknown>(
+    (so, path) => withPart(path.split('.'), permitted.has(path), shown, so),
+    masked,
+  ) as Partial<T>;
 }
 
 /**
@@ -57,19 +58,22 @@ function partsNamed(snapshot: Snapshot, type: string): string[] {
   return sorted;
 }
 
-/** Adds a part that is granted below one that is not, or takes away one that is not below one that is. */
-function showPart(path: string, granted: boolean, shown: object, masked: Record<string, unknown>): void {
-  const segments = path.split('.');
-  const last = segments.pop();
-  const value = read(shown, path.split('.'));
-  if (last === undefined || value === undefined) return;
-  let place = masked;
-  for (const segment of segments) {
-    const below = place[segment];
-    if (!granted && (typeof below !== 'object' || below === null)) return;
-    place[segment] = typeof below === 'object' && below !== null ? { ...below } : {};
-    place = place[segment] as Record<string, unknown>;
+/** What is shown so far, with a part that is granted, without one that is not; in a list, of each of its elements. */
+function withPart([name = '', ...below]: string[], granted: boolean, from: unknown, so: unknown): unknown {
+  if (so === undefined && !granted) return undefined;
+  if (Array.isArray(from)) {
+    const soFar: unknown[] = Array.isArray(so) ? so : from.map(() => ({}));
+    return from.map((item, index) => withPart([name, ...below], granted, item, soFar[index]));
   }
-  if (granted) place[last] = value;
-  else delete place[last];
+  if (!isObject(from) || !Object.hasOwn(from, name)) return so;
+  const copy = isObject(so) ? { ...so } : {};
+  if (below.length > 0) copy[name] = withPart(below, granted, from[name], copy[name]);
+  else if (granted) copy[name] = from[name];
+  else delete copy[name];
+  if (copy[name] === undefined) delete copy[name];
+  return copy;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
