@@ -33,19 +33,29 @@ await once(server, 'exit');
 const base = [...rounds.values()][0] ?? [];
 const column = (of: Round[], key: keyof Round) => of.map((round) => round[key]);
 printTable(
-  ['the route', 'requests/s', 'most rounds', 'ratio', 'p50 ms', 'p99 ms', 'server CPU, µs each', 'ratio'],
-  [...rounds].map(([name, of]) => {
+  [
+    'the route',
+    'requests/s',
+    'most rounds',
+    '/ alone',
+    '/ row above',
+    'p50 ms',
+    'p99 ms',
+    'server CPU, µs each',
+  ],
+  [...rounds].map(([name, of], row, all) => {
+    const above = all[row - 1]?.[1];
     const rates = column(of, 'perSecond');
     const cpu = column(of, 'cpuUs');
     return [
       name,
       figure(median(rates)),
       spread(rates),
-      of === base ? '' : figure(ratio(rates, column(base, 'perSecond'))),
+      above ? figure(ratio(rates, column(base, 'perSecond'))) : '',
+      above ? figure(ratio(rates, column(above, 'perSecond'))) : '',
       figure(median(column(of, 'p50'))),
       figure(median(column(of, 'p99'))),
       figure(median(cpu)),
-      of === base ? '' : figure(ratio(column(base, 'cpuUs'), cpu)),
     ];
   }),
 );

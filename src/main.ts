@@ -23,9 +23,8 @@ async function serve(config: Config): Promise<void> {
     const logger = pino({ level: config.logLevel });
     const storage = await openStorage(config, (line) => logger.debug(line));
     open.unshift(storage);
-    if ((await beginPolicy(storage.db, { demo: config.demo, evaluators: evaluatorNames })) && config.demo) {
-      await seedDemo(storage.db, config.password);
-    }
+    await beginPolicy(storage.db, { demo: config.demo, evaluators: evaluatorNames });
+    if (config.demo && (await isDemoUnseeded(storage.db))) await seedDemo(storage.db, config.password);
     const services = await makeServices(config, storage, logger);
     open.unshift(services);
     const server = await listen(config, makeApp(services));
@@ -77,6 +76,15 @@ function urlOf({ publicUrl, host }: Config, port: number): string {
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
 }
 
+/** The demo's policy without a single account: a start that was cut off before it had seeded them. */
+async function isDemoUnseeded(db: Database): Promise<boolean> {
+  const roles = new Set(demoAccounts.flatMap((account) => account.roles));
+  const known = await db('roles')
+    .whereIn('key', [...roles])
+    .pluck('key');
+  return known.length === roles.size && !(await db('accounts').first('id'));
+}
+
 /** False where the database began without the demo, as when `castellan admin create` was the first to use it. */
 async function hasDemoAccounts(db: Database): Promise<boolean> {
   const emails = demoAccounts.map(({ email }) => email);
@@ -92,7 +100,8 @@ function printWelcome(url: string, demo: boolean): void {
       'Try:',
       `  TOKEN=$(curl -s ${url}/api/v1/auth/login -H 'content-type: application/json' -d '{"email":"${third?.email}","password":"${third?.password}"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')`,
       `  curl -s ${url}/api/v1/documents -H "authorization: Bearer $TOKEN"`,
-      `  curl -s ${url}/api/v1/admin/rules -H "authorization: Bearer $TOKEN"   # 403: ${first?.email} may`,
+      `  curl -s ${url}/api/v1/admin/rules -H "authorization: Bearer $TOKEN"`,
+      `The last one answers 403: ${first?.email} may do that.`,
     );
   }
   process.stdout.write(`${lines.join('\n')}\n`);

@@ -15,6 +15,7 @@ import type { Check } from './http/operations.ts';
 import { type Change, ChangeFeed } from './policy/change-feed.ts';
 import { LivePolicy } from './policy/live-policy.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
+import { keepRemovingOldSessions } from './sessions/remove-old.ts';
 import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
 import { memoryCache } from './storage/memory-cache.ts';
 import { checkServer, type Database, migrate, openPool } from './storage/postgres.ts';
@@ -58,7 +59,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   const shared = openSharedCache(config, logger, metrics);
   const sessions = new LiveSessions({ db, idleSeconds: config.sessionIdleSeconds });
   const live = makeLivePolicy(config, db, logger, metrics);
-  const abilityOf = abilityCache({ shared, onLookup: (tier) => metrics.abilityLookups.inc({ tier }) });
+  const abilityOf = abilityCache({ shared, onLookup: (tier) => metrics.abilityLookups.add(tier) });
   const decisions = decisionPoint({
     evaluators: makeEvaluators({ abilityOf }),
     record: (entry) => measure(entry, metrics, logger),
@@ -84,6 +85,9 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   });
   await live.load();
   await feed.open();
+  const oldSessions = keepRemovingOldSessions(db, (cause) =>
+    logger.warn({ err: cause }, 'old sessions could not be removed; tried again in an hour'),
+  );
   return {
     config,
     db,
@@ -117,6 +121,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       metrics.redisUp.set(shared.isUp() ? 1 : 0);
     },
     close: async () => {
+      oldSessions.stop();
       await feed.close();
       await shared.close();
     },
@@ -162,8 +167,8 @@ function measure(
   metrics: Metrics,
   logger: Logger,
 ): void {
-  metrics.decisions.inc({ outcome: doubt ? 'doubt' : decision.allow ? 'allow' : 'deny', evaluator });
-  metrics.decisionSeconds.observe({ evaluator }, durationMs / 1000);
+  metrics.decisions.add(doubt ? 'doubt' : decision.allow ? 'allow' : 'deny', evaluator);
+  if (durationMs !== undefined) metrics.decisionSeconds.observe({ evaluator }, durationMs / 1000);
   if (doubt)
     logger.warn(
       { err: doubt, action: request.action.name, resource: request.resource.type },

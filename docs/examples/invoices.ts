@@ -24,9 +24,10 @@ export function invoiceApp(services: Services): Express {
       resource: 'invoice',
       load: ({ params }) => invoices.find(({ id }) => id === params.id),
     }),
-    async ({ access, snapshot }, res) => {
-      if (!access?.request || !access.resource || !snapshot) throw new Error('requireAccess was left out');
-      res.json(await maskFields(decisions, snapshot, access.request, access.resource));
+    async ({ access }, res) => {
+      const { snapshot, request, resource } = access ?? {};
+      if (!snapshot || !request || !resource) throw new Error('requireAccess was left out');
+      res.json(await maskFields(decisions, snapshot, request, resource));
     },
   );
   app.use(notFound, problemHandler);

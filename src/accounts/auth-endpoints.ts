@@ -2,7 +2,8 @@
 import Joi from 'joi';
 import { endpoint, type GuardedEndpoint } from '../enforcement/access.ts';
 import { AppError, type ErrorCode } from '../errors.ts';
-import { endSessions } from '../sessions/issue-session.ts';
+import { endSessions } from '../sessions/end-sessions.ts';
+import { identityOf } from '../sessions/request-access.ts';
 import { presentUser } from './account.ts';
 import { originOf } from './account-actor.ts';
 import { callerOf } from './caller.ts';
@@ -52,7 +53,7 @@ export function authEndpoints(parts: AccountParts): GuardedEndpoint[] {
       reply: { status: 200, description: 'The token, also as an HttpOnly cookie', shape: loginShape },
       errors: ['invalid_credentials', 'cross_site_request', 'too_many_attempts', 'overloaded'],
       handle: async ({ req, body }) => {
-        const origin = { ip: req.ip, userAgent: req.get('user-agent'), previous: req.identity };
+        const origin = { ip: req.ip, userAgent: req.get('user-agent'), previous: identityOf(req) };
         const loggedIn = await counted(logIn(parts, body, origin), metrics.logins);
         const { token, expiresAt, account, roles } = loggedIn;
         return {

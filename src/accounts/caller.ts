@@ -1,9 +1,11 @@
 /** The account and the session of whoever calls an endpoint for the logged-in. */
 import type { Request } from 'express';
 import { AppError } from '../errors.ts';
+import { identityOf } from '../sessions/request-access.ts';
 
 /** Throws `unauthenticated` when nobody is identified, which the guard has seen to before. */
 export function callerOf(req: Request): { accountId: string; sessionId: string } {
-  if (!req.identity) throw new AppError('unauthenticated');
-  return { accountId: req.identity.account.id, sessionId: req.identity.sessionId };
+  const identity = identityOf(req);
+  if (!identity) throw new AppError('unauthenticated');
+  return { accountId: identity.account.id, sessionId: identity.sessionId };
 }

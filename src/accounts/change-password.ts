@@ -1,6 +1,6 @@
 /** An account changes its own password, and every other session of it ends. */
 import { recordAudit } from '../audit/record.ts';
-import { endSessions } from '../sessions/issue-session.ts';
+import { endSessions } from '../sessions/end-sessions.ts';
 import { accountActor, type Origin } from './account-actor.ts';
 import { type AccountParts, checkPassword, requireChecked } from './check-password.ts';
 import { refuseGuessable } from './password-rules.ts';

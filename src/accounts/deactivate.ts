@@ -2,7 +2,7 @@
 import { type AuditActor, recordAudit } from '../audit/record.ts';
 import { keepPolicyChangeable } from '../decision/lock-out.ts';
 import type { Change } from '../policy/change-feed.ts';
-import { endSessions } from '../sessions/issue-session.ts';
+import { endSessions } from '../sessions/end-sessions.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import type { Account } from './account.ts';
 import { accountActor, type Origin } from './account-actor.ts';

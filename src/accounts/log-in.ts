@@ -1,11 +1,11 @@
 /** Login: a verified password for a new session. */
 import { AppError } from '../errors.ts';
-import { endSessions, issueSession } from '../sessions/issue-session.ts';
 import type { FoundSession } from '../sessions/live-sessions.ts';
+import { hashToken, newToken } from '../sessions/token.ts';
 import type { Account } from './account.ts';
-import { emailKey, rolesOf } from './account.ts';
+import { emailKey } from './account.ts';
 import { plainAddress } from './address.ts';
-import { type AccountParts, checkPassword, lockChecked } from './check-password.ts';
+import { type AccountParts, checkPassword } from './check-password.ts';
 import type { Credentials } from './profile-schemas.ts';
 
 export interface LoginOrigin {
@@ -46,29 +46,45 @@ export async function logIn(
   throw new AppError('invalid_credentials');
 }
 
-/** One transaction: the account as it was checked, its new hash, the old session's end, the new session. */
+/** What a login does, in one statement: one way to the database, and all of it or nothing. */
+const beginSessionSql = `
+  WITH checked AS (
+    SELECT id FROM accounts WHERE id = :accountId AND is_active AND password_hash = :checkedHash FOR NO KEY UPDATE
+  ), hashed_anew AS (
+    UPDATE accounts SET password_hash = :newHash
+    WHERE CAST(:newHash AS text) IS NOT NULL AND id IN (SELECT id FROM checked)
+  ), ended AS (
+    UPDATE sessions SET ended_at = now()
+    WHERE id = :previous AND ended_at IS NULL AND EXISTS (SELECT FROM checked) RETURNING id
+  ), begun AS (
+    INSERT INTO sessions (account_id, token_hash, address, user_agent, expires_at)
+    SELECT id, :tokenHash, :address, :userAgent, now() + make_interval(secs => :lifetimeSeconds) FROM checked
+    RETURNING account_id, expires_at
+  )
+  SELECT expires_at AS "expiresAt", (SELECT id FROM ended) AS "endedId",
+    ARRAY(SELECT role_key FROM role_assignments r WHERE r.account_id = begun.account_id ORDER BY role_key) AS roles
+  FROM begun`;
+
+/** A session of the account as it was checked; undefined when it is not that any more. */
 async function beginSession(
   { db, feed, config }: AccountParts,
   checked: Account,
   newHash: string | undefined,
   { ip, userAgent, previous }: LoginOrigin,
 ): Promise<LoggedIn | undefined> {
-  const begun = await db.transaction(async (trx) => {
-    const account = await lockChecked(trx, checked);
-    if (!account) return undefined;
-    if (newHash) await account.$query(trx).patch({ passwordHash: newHash });
-    const changes = previous
-      ? await endSessions(trx, { accountId: previous.account.id, only: previous.sessionId })
-      : [];
-    const { token, session } = await issueSession(trx, {
-      accountId: account.id,
-      address: plainAddress(ip),
-      userAgent: userAgent?.slice(0, LONGEST_USER_AGENT) ?? null,
-      lifetimeSeconds: config.sessionAbsoluteSeconds,
-    });
-    const roles = await rolesOf(trx, account.id);
-    return { loggedIn: { token, expiresAt: session.expiresAt, account, roles }, changes };
+  const token = newToken();
+  const { rows } = await db.raw(beginSessionSql, {
+    accountId: checked.id,
+    checkedHash: checked.passwordHash,
+    newHash: newHash ?? null,
+    previous: previous?.sessionId ?? null,
+    tokenHash: hashToken(token),
+    address: plainAddress(ip),
+    userAgent: userAgent?.slice(0, LONGEST_USER_AGENT) ?? null,
+    lifetimeSeconds: config.sessionAbsoluteSeconds,
   });
-  if (begun) feed.announce(begun.changes);
-  return begun?.loggedIn;
+  const [begun] = rows;
+  if (!begun) return undefined;
+  if (begun.endedId) feed.announce([{ kind: 'session', subject: begun.endedId }]);
+  return { token, expiresAt: begun.expiresAt, account: checked, roles: begun.roles };
 }

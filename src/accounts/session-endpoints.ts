@@ -5,7 +5,7 @@ import { endpoint, type GuardedCall, type GuardedEndpoint } from '../enforcement
 import { AppError, invalidField } from '../errors.ts';
 import type { Reply } from '../http/endpoint.ts';
 import { decodeCursor, type PageQuery, pageKeys, toPage } from '../http/page.ts';
-import { endSessions } from '../sessions/issue-session.ts';
+import { endSessions } from '../sessions/end-sessions.ts';
 import { Session } from '../sessions/session.ts';
 import { callerOf } from './caller.ts';
 import type { AccountParts } from './check-password.ts';

@@ -1,14 +1,15 @@
 /** Roles given to accounts and taken from them. */
 import { recordAudit } from '../audit/record.ts';
-import { keepPolicyChangeable } from '../decision/lock-out.ts';
 import { accountPrincipal, findAccountFacts } from '../decision/principals.ts';
 import type { GuardedCall } from '../enforcement/access.ts';
 import { AppError } from '../errors.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import { principalFor } from '../sessions/authenticate.ts';
+import type { Transaction } from '../storage/postgres.ts';
 import { type Giver, guardAssignment, guardUnassignment } from './guard-escalation.ts';
 import { actorOf } from './publish-change.ts';
+import { changeUnderLock } from './under-lock.ts';
 
 /**
  * Gives a role. Throws `not_found` for a role that is not there, `access_denied` for one that the giver may not assign,
@@ -37,12 +38,11 @@ export async function unassignRole(services: Services, call: GuardedCall): Promi
 }
 
 type Row = { account_id: string; role_key: string };
-type Trx = Parameters<Parameters<typeof keepPolicyChangeable>[2]>[0];
 
 interface AssignmentChange {
   action: string;
-  guard(giver: Giver, snapshot: Snapshot, row: Row, trx: Trx): Promise<void>;
-  change(trx: Trx, row: Row): PromiseLike<unknown>;
+  guard(giver: Giver, snapshot: Snapshot, row: Row, trx: Transaction): Promise<void>;
+  change(trx: Transaction, row: Row): PromiseLike<unknown>;
 }
 
 async function changeAssignment(
@@ -50,8 +50,8 @@ async function changeAssignment(
   { req, params: { id = '', key = '' } }: GuardedCall,
   { action, guard, change }: AssignmentChange,
 ): Promise<void> {
-  const { db, live, decisions, feed } = services;
-  await keepPolicyChangeable(db, live, async (trx, snapshot) => {
+  const { decisions, feed } = services;
+  await changeUnderLock(services, req, async (trx, snapshot) => {
     if (!snapshot.roles.has(key)) throw new AppError('not_found', { message: `there is no role ${key}` });
     const row = { account_id: id, role_key: key };
     await guard({ principal: principalFor(req, snapshot), decisions }, snapshot, row, trx);

@@ -4,7 +4,6 @@ import { Account, emailKey } from '../accounts/account.ts';
 import { explainTaken } from '../accounts/email-taken.ts';
 import { refuseGuessable } from '../accounts/password-rules.ts';
 import { recordAudit } from '../audit/record.ts';
-import { keepPolicyChangeable } from '../decision/lock-out.ts';
 import {
   type AccountFacts,
   accountAttributes,
@@ -19,10 +18,12 @@ import type { Change } from '../policy/change-feed.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import { principalFor } from '../sessions/authenticate.ts';
-import { endSessions } from '../sessions/issue-session.ts';
+import { endSessions } from '../sessions/end-sessions.ts';
+import { identityOf } from '../sessions/request-access.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import { guardAccount, guardAssignment } from './guard-escalation.ts';
 import { actorOf } from './publish-change.ts';
+import { admitted, changeUnderLock } from './under-lock.ts';
 import type { UserChange, UserCreation } from './user-schemas.ts';
 
 /** Makes an account; its id. Throws `email_taken`, `privilege_escalation`, `invalid_request`. */
@@ -30,7 +31,7 @@ export async function createUser(
   services: Services,
   { req, body }: GuardedCall<UserCreation>,
 ): Promise<string> {
-  const { db, live, config, passwords } = services;
+  const { config, passwords } = services;
   const { password, roles = config.registrationRoles, attributes, ...profile } = body;
   await refuseGuessable(password, '/password', profile);
   const passwordHash = await passwords.hash(password);
@@ -58,16 +59,16 @@ export async function createUser(
     });
     return id;
   };
-  return keepPolicyChangeable(db, live, make).catch(explainTaken);
+  return changeUnderLock(services, req, make).catch(explainTaken);
 }
 
 /** Changes profile, attributes and whether the account is active. Throws as above, and `policy_locks_out`. */
 export async function changeUser(
   services: Services,
-  call: Pick<GuardedCall<UserChange>, 'req' | 'res' | 'params' | 'body' | 'context'>,
+  call: Pick<GuardedCall<UserChange>, 'req' | 'res' | 'params' | 'body'>,
 ): Promise<void> {
-  const { db, live, feed, gatekeeper } = services;
-  const { req, body, context } = call;
+  const { feed, gatekeeper } = services;
+  const { req, body } = call;
   const id = call.params.id ?? '';
   const change = async (trx: Transaction, snapshot: Snapshot): Promise<Change[]> => {
     const account = await Account.query(trx).findById(id).forUpdate();
@@ -86,7 +87,7 @@ export async function changeUser(
     await guardAccount(giver, snapshot, accountPrincipal(after, snapshot));
     // Whether it is active is asked of by actions of its own.
     if (Object.keys(body).some((key) => key !== 'isActive'))
-      await gatekeeper.requireAllowedAfter(context, { ...accountAttributes(after), isActive });
+      await gatekeeper.requireAllowedAfter(admitted(req), { ...accountAttributes(after), isActive });
     await recordAudit(trx, {
       actor: actorOf(req),
       action: 'user.update',
@@ -96,7 +97,7 @@ export async function changeUser(
     });
     return body.isActive === false ? endSessions(trx, { accountId: id }) : [];
   };
-  const ended = await keepPolicyChangeable(db, live, change).catch(explainTaken);
+  const ended = await changeUnderLock(services, req, change).catch(explainTaken);
   feed.announce([{ kind: 'principal', subject: id }, ...ended]);
 }
 
@@ -106,12 +107,12 @@ export async function resetPassword(
   { req, params: { id = '' }, body }: GuardedCall<{ newPassword: string }>,
 ): Promise<void> {
   refuseOneself(req, id, 'PUT /api/v1/me/password');
-  const { db, live, feed, passwords } = services;
+  const { db, feed, passwords } = services;
   const [facts] = await findAccountFacts(db, [id]);
   if (!facts) throw new AppError('not_found');
   await refuseGuessable(body.newPassword, '/newPassword', facts);
   const passwordHash = await passwords.hash(body.newPassword);
-  const ended = await keepPolicyChangeable(db, live, async (trx, snapshot) => {
+  const ended = await changeUnderLock(services, req, async (trx, snapshot) => {
     await guardAccount(
       giverOf(services, req, snapshot),
       snapshot,
@@ -133,8 +134,8 @@ export async function endUserSessions(
   services: Services,
   { req, params: { id = '' } }: GuardedCall,
 ): Promise<void> {
-  const { db, live, feed } = services;
-  const ended = await keepPolicyChangeable(db, live, async (trx, snapshot) => {
+  const { feed } = services;
+  const ended = await changeUnderLock(services, req, async (trx, snapshot) => {
     await guardAccount(
       giverOf(services, req, snapshot),
       snapshot,
@@ -183,7 +184,7 @@ async function factsOf(trx: Transaction, id: string): Promise<AccountFacts> {
 
 /** What asks for the current password where it is one's own must not be had without it from here: a session can be stolen. */
 function refuseOneself(req: Request, id: string, instead: string): void {
-  if (req.identity?.account.id === id)
+  if (identityOf(req)?.account.id === id)
     throw new AppError('access_denied', { message: `of your own account, with ${instead}` });
 }
 

@@ -5,7 +5,7 @@ import { accountPrincipal, findAccountFacts } from '../decision/principals.ts';
 import { AppError } from '../errors.ts';
 import { effectiveRoles, makeAbility, type Principal } from '../policy/ability.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
-import { asGiven, asLifted, type GivenRule, gapIn } from '../policy/containment.ts';
+import { asGiven, asksWho, asLifted, type GivenRule, gapIn } from '../policy/containment.ts';
 import { type Rule, ruleAttributes } from '../policy/policy.ts';
 import type { Publication } from '../policy/publish.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
@@ -58,7 +58,7 @@ export async function guardPublication(
   const given = [...diff.rules.added, ...diff.rules.changed.map((change) => change.after)];
   for (const rule of given) {
     await requireHolds(giver, before, givesOrDenies(compiled(after, rule.id)), ruleTarget(rule));
-    if (rule.inverted && rule.enabled) await guardBound(giver, before, rule, trx);
+    if (rule.inverted && rule.enabled) await guardBound(giver, before, rule, compiled(after, rule.id), trx);
   }
   const left = [...diff.roles.removed, ...diff.roles.changed.map((change) => change.before)];
   for (const { key } of left)
@@ -109,8 +109,18 @@ async function requireAssign(
 }
 
 /** Nobody weakens somebody stronger: who denies something to a role or an account holds all that it may. */
-async function guardBound(giver: Giver, before: Snapshot, rule: Rule, trx: Transaction): Promise<void> {
-  const heirs = [...before.lineage].filter(([, lineage]) => lineage.has(rule.role ?? '')).map(([key]) => key);
+async function guardBound(
+  giver: Giver,
+  before: Snapshot,
+  rule: Rule,
+  { condition, when }: CompiledRule,
+  trx: Transaction,
+): Promise<void> {
+  // What is denied to everybody alike binds the giver as well; what asks who they are can be meant for the strongest.
+  const isForAnybody =
+    (rule.role === 'everyone' || rule.role === 'authenticated') && (asksWho(condition) || asksWho(when));
+  const isHeir = (lineage: ReadonlySet<string>) => isForAnybody || lineage.has(rule.role ?? '');
+  const heirs = [...before.lineage].filter(([, lineage]) => isHeir(lineage)).map(([key]) => key);
   const allowed = heirs.flatMap((key) => rulesOfRole(before, key)).flatMap(gives);
   await requireHolds(giver, before, allowed, ruleTarget(rule));
   const id = accountNamed.exec(rule.principal ?? '')?.[1];

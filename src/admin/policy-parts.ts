@@ -19,6 +19,7 @@ import type { Services } from '../services.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
 import { listReadable, type ReadablePage } from './list-readable.ts';
 import { etagOf, publishChange, requireVersion } from './publish-change.ts';
+import { admitted } from './under-lock.ts';
 
 type Collection = 'roles' | 'resourceTypes';
 
@@ -264,8 +265,8 @@ async function changePart<Part extends object, Row extends PolicyRow>(
     const problem: Problem = { pointer: `/${options.name}`, code: 'name', message: `must stay ${name}` };
     if (Reflect.get(given, options.name) !== name) throw policyInvalid([problem]);
     const after = accepted(options, given);
-    await services.gatekeeper.requireFields(call.context, changedKeys(before, after));
-    await services.gatekeeper.requireAllowedAfter(call.context, options.attributesOf(after));
+    await services.gatekeeper.requireFields(admitted(call.req), changedKeys(before, after));
+    await services.gatekeeper.requireAllowedAfter(admitted(call.req), options.attributesOf(after));
     return {
       ...policy,
       [options.collection]: partsOf<Part>(policy, options).map((part) => (part === before ? after : part)),

@@ -8,8 +8,10 @@ import { type Publication, publish } from '../policy/publish.ts';
 import type { PolicyDiff } from '../policy/store.ts';
 import type { Services } from '../services.ts';
 import { principalFor } from '../sessions/authenticate.ts';
+import { identityOf } from '../sessions/request-access.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import { guardPublication } from './guard-escalation.ts';
+import { refreshCaller } from './under-lock.ts';
 
 export interface ChangeRequest {
   req: Request;
@@ -22,10 +24,8 @@ export interface ChangeRequest {
 }
 
 /** Publishes; the reply says the revision that is in force now. */
-export async function publishChange(
-  { db, live, feed, decisions }: Services,
-  request: ChangeRequest,
-): Promise<Publication> {
+export async function publishChange(services: Services, request: ChangeRequest): Promise<Publication> {
+  const { db, live, feed, decisions } = services;
   const { req, res, action, target, change, focus } = request;
   const actor = actorOf(req);
   const publication = await publish({
@@ -33,7 +33,10 @@ export async function publishChange(
     live,
     author: { id: actor.id, name: actor.name },
     message: messageOf(req),
-    change,
+    change: async (policy, trx, before) => {
+      await refreshCaller(services, req, trx, before);
+      return change(policy, trx);
+    },
     ...(focus && { focus }),
     guard: async (planned, trx) => {
       await guardPublication({ principal: principalFor(req, planned.before), decisions }, planned, trx);
@@ -68,7 +71,7 @@ function beforeAndAfter(diff: PolicyDiff): { before?: unknown; after?: unknown }
 
 /** Who acts, for the audit trail and as author of revisions. */
 export function actorOf(req: Request) {
-  const account = req.identity?.account;
+  const account = identityOf(req)?.account;
   return {
     id: account?.id ?? null,
     name: account?.email ?? 'anonymous',

@@ -15,6 +15,7 @@ import { impactOf } from './impact.ts';
 import { listReadable, type ReadablePage } from './list-readable.ts';
 import { changedKeys, withoutRowKeys, writtenKeys } from './policy-parts.ts';
 import { etagOf, publishChange, requireVersion } from './publish-change.ts';
+import { admitted } from './under-lock.ts';
 
 const path = '/api/v1/admin/rules';
 const params = Joi.object({ id: Joi.string().max(100).required() });
@@ -270,7 +271,7 @@ async function changeRule(
   call: GuardedCall,
   make: (rule: Rule, body: unknown) => unknown,
 ) {
-  const { req, res, body, context } = call;
+  const { req, res, body } = call;
   const { id = '' } = call.params;
   const change = async (policy: Policy, trx: Transaction) => {
     const before = await ruleUnderLock(req, policy, trx, id);
@@ -280,8 +281,8 @@ async function changeRule(
     if ('id' in given && given.id !== id)
       throw policyInvalid([{ pointer: '/id', code: 'id', message: `must stay ${id}` }]);
     const after = accepted(services, { ...given, id });
-    await services.gatekeeper.requireFields(context, changedKeys(before, after));
-    await services.gatekeeper.requireAllowedAfter(context, ruleAttributes(after));
+    await services.gatekeeper.requireFields(admitted(req), changedKeys(before, after));
+    await services.gatekeeper.requireAllowedAfter(admitted(req), ruleAttributes(after));
     return { ...policy, rules: policy.rules.map((rule) => (rule.id === id ? after : rule)) };
   };
   await publishChange(services, {

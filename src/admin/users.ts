@@ -68,7 +68,7 @@ export function userEndpoints(services: Services): GuardedEndpoint[] {
         resource: ACCOUNT_TYPE,
         load: ({ body, req }) => {
           // What does not fit is named, before the decision could only be in doubt of it.
-          requireFitting(body.attributes, req.snapshot ?? services.live.snapshot);
+          requireFitting(body.attributes, req.access?.snapshot ?? services.live.snapshot);
           return { ...body.attributes, ...body, isActive: true };
         },
         writes: fieldsWritten,

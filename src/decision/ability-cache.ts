@@ -33,22 +33,36 @@ export function abilityCache({ shared, maxEntries = 10_000, onLookup }: AbilityC
     sizeCalculation: ({ rules }) => rules.length + 1,
   });
   const flights = new Map<string, Promise<Ability>>();
-  const keyOf = abilityKeys();
+  const latest = new WeakMap<Principal, Latest>();
 
   return function abilityOf(snapshot: Snapshot, principal: Principal): Ability | Promise<Ability> {
     const nowMs = snapshot.boundariesMs.length > 0 ? Date.now() : 0; // without boundaries any time will do
-    const key = keyOf(snapshot, timeSlice(snapshot, nowMs), principal);
+    const slice = timeSlice(snapshot, nowMs);
+    const recent = latest.get(principal);
+    if (recent && recent.slice === slice && isOf(snapshot, recent)) {
+      const ability = recent.ability.deref();
+      if (ability) {
+        onLookup?.('process');
+        return ability;
+      }
+    }
+    const { digest, revision } = snapshot;
+    const key = `ability:${FORMAT}:${digest}:${revision}:${slice}:${principal.digest}`;
+    const remember = (ability: Ability): Ability => {
+      latest.set(principal, { digest, revision, slice, ability: new WeakRef(ability) });
+      return ability;
+    };
     const known = made.get(key);
     if (known) {
       onLookup?.('process');
-      return known;
+      return remember(known);
     }
     let flight = flights.get(key);
     if (!flight) {
       flight = fetchOrMake(key, () => makeAbility(snapshot, principal, nowMs), shared, onLookup)
         .then((ability) => {
           made.set(key, ability);
-          return ability;
+          return remember(ability);
         })
         .finally(() => flights.delete(key));
       flights.set(key, flight);
@@ -58,19 +72,18 @@ export function abilityCache({ shared, maxEntries = 10_000, onLookup }: AbilityC
 }
 
 /**
- * Keys as text, put together once for each principal, since that takes longer than the look-up. Weak, so that a session
- * that is idle does not keep the policies of its last request in memory.
+ * What a principal had when last asked, so that no key has to be put together and looked up while nothing changes.
+ * Weak, and without the snapshot itself: a session that is idle keeps neither ability nor policy in memory.
  */
-function abilityKeys() {
-  const keys = new WeakMap<Snapshot, WeakMap<Principal, { slice: number; key: string }>>();
-  return (snapshot: Snapshot, slice: number, principal: Principal): string => {
-    const ofSnapshot = keys.get(snapshot) ?? new WeakMap<Principal, { slice: number; key: string }>();
-    const known = ofSnapshot.get(principal);
-    if (known?.slice === slice) return known.key;
-    const key = `ability:${FORMAT}:${snapshot.digest}:${snapshot.revision}:${slice}:${principal.digest}`;
-    keys.set(snapshot, ofSnapshot.set(principal, { slice, key }));
-    return key;
-  };
+interface Latest {
+  digest: string;
+  revision: number;
+  slice: number;
+  ability: WeakRef<Ability>;
+}
+
+function isOf(snapshot: Snapshot, { digest, revision }: Latest): boolean {
+  return snapshot.revision === revision && snapshot.digest === digest;
 }
 
 async function fetchOrMake(

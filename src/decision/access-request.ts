@@ -25,28 +25,36 @@ export interface AccessRequest {
  * the object claims for itself (design 4.1). `null` and undefined are absent.
  */
 export function resourceOf(type: ResourceType, given: object): Resource {
-  const attributes: Record<string, unknown> = Object.create(null);
-  const misfits: string[] = [];
-  for (const name of Object.keys(type.attributes))
-    copyAttribute(name, type.attributes[name], given, attributes, misfits);
-  if (!('id' in type.attributes)) copyAttribute('id', { type: 'string' }, given, attributes, misfits);
-  return { type: type.type, attributes, misfits };
+  const attributes: Record<string, unknown> = { __proto__: null };
+  let misfits: string[] | undefined;
+  for (const { name, spec } of declaredOf(type)) {
+    if (!Object.hasOwn(given, name)) continue;
+    const found = (given as Record<string, unknown>)[name];
+    // What is judged and what is compared must be one copy: an accessor could answer each of them differently.
+    const value = typeof found === 'object' && !(found instanceof Date) ? cleanCopy(found) : found;
+    if (value === null || value === undefined) continue;
+    if (misfit(value, spec) !== undefined) misfits = [...(misfits ?? []), name];
+    else attributes[name] = canonical(value, spec.type, spec.items);
+  }
+  return { type: type.type, attributes, misfits: misfits ?? NO_MISFITS };
 }
 
-function copyAttribute(
-  name: string,
-  spec: AttributeSpec | undefined,
-  given: object,
-  into: Record<string, unknown>,
-  misfits: string[],
-): void {
-  if (!spec || !Object.hasOwn(given, name)) return;
-  const found = (given as Record<string, unknown>)[name];
-  // What is judged and what is compared must be one copy: an accessor could answer each of them differently.
-  const value = typeof found === 'object' && !(found instanceof Date) ? cleanCopy(found) : found;
-  if (value === null || value === undefined) return;
-  if (misfit(value, { ...spec, enum: undefined })) misfits.push(name);
-  else into[name] = canonical(value, spec.type, spec.items);
+const NO_MISFITS: readonly string[] = Object.freeze([]);
+
+/**
+ * Attributes by name, `id` among them; made once for each type, since they are gone through for every request. Without
+ * their lists of values: one that is not in the list is no doubt, since no rule can be about it.
+ */
+const declared = new WeakMap<ResourceType, readonly { name: string; spec: AttributeSpec }[]>();
+
+function declaredOf(type: ResourceType): readonly { name: string; spec: AttributeSpec }[] {
+  let list = declared.get(type);
+  if (!list) {
+    const specs: Record<string, AttributeSpec> = { id: { type: 'string' }, ...type.attributes };
+    list = Object.entries(specs).map(([name, { enum: _anyOf, ...spec }]) => ({ name, spec }));
+    declared.set(type, list);
+  }
+  return list;
 }
 
 export interface PrincipalInput {

@@ -5,6 +5,7 @@ import { maskFields } from '../enforcement/mask.ts';
 import { AppError } from '../errors.ts';
 import { type PageQuery, pageKeys } from '../http/page.ts';
 import type { Services } from '../services.ts';
+import { identityOf } from '../sessions/request-access.ts';
 import { listAccessible } from './list-accessible.ts';
 import { DocumentRow, type DocumentStatus } from './models.ts';
 
@@ -156,7 +157,7 @@ export function documentEndpoints(services: Services): GuardedEndpoint[] {
 
 /** A new document belongs to whoever writes it, and to their department unless they say another. */
 function newDocument({ body, req }: Pick<GuardedCall<DocumentBody>, 'body' | 'req'>) {
-  const account = req.identity?.account;
+  const account = identityOf(req)?.account;
   const department = body.department === undefined ? account?.attributes.department : body.department;
   return {
     ...body,

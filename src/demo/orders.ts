@@ -5,6 +5,7 @@ import { maskFields } from '../enforcement/mask.ts';
 import { AppError } from '../errors.ts';
 import { type PageQuery, pageKeys } from '../http/page.ts';
 import type { Services } from '../services.ts';
+import { identityOf } from '../sessions/request-access.ts';
 import { listAccessible } from './list-accessible.ts';
 import { OrderRow } from './models.ts';
 
@@ -115,7 +116,7 @@ export function orderEndpoints(services: Services): GuardedEndpoint[] {
 }
 
 function newOrder({ body, req }: LoadCall<OrderBody>) {
-  return { ...body, status: 'open' as const, createdBy: req.identity?.account.id ?? '' };
+  return { ...body, status: 'open' as const, createdBy: identityOf(req)?.account.id ?? '' };
 }
 
 async function readable(

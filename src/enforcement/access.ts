@@ -4,7 +4,7 @@ import type { Decision } from '../decision/decision.ts';
 import type { Call, Endpoint } from '../http/endpoint.ts';
 import type { Principal } from '../policy/ability.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
-import type { Identity } from '../sessions/authenticate.ts';
+import type { Identity } from '../sessions/request-access.ts';
 
 /** What is known of a request when its resource is loaded. */
 export type LoadCall<Body = unknown, Query = unknown> = Omit<Call<unknown, Body, Query>, 'context'>;

@@ -4,10 +4,13 @@ import { type AccessRequest, resourceOf } from '../decision/access-request.ts';
 import type { DecisionPoint } from '../decision/decide.ts';
 import type { Decision } from '../decision/decision.ts';
 import { AppError } from '../errors.ts';
+import { after } from '../http/after.ts';
 import type { LivePolicy } from '../policy/live-policy.ts';
 import type { Facts } from '../policy/matcher.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import { principalFor } from '../sessions/authenticate.ts';
+import { accessOf, identityOf } from '../sessions/request-access.ts';
+import { partsNamed } from './mask.ts';
 
 export interface GatekeeperOptions {
   live: LivePolicy;
@@ -23,11 +26,10 @@ export interface Question {
   properties?: Facts;
 }
 
-declare module 'express-serve-static-core' {
-  interface Request {
-    /** The snapshot under which everything in this request is decided. */
-    snapshot?: Snapshot;
-  }
+/** What was asked, and the decision that allows it. */
+export interface Allowed {
+  request: AccessRequest;
+  decision: Decision;
 }
 
 /** A request that was let in, and the snapshot under which it was. */
@@ -37,17 +39,17 @@ export interface Admitted {
 }
 
 export interface Gatekeeper {
-  /** The snapshot of this request, pinned at the first call. Throws `revision_not_reached`, `policy_stale`. */
-  pin(req: Request, res: Response): Promise<Snapshot>;
-  /** Refuses those who could not do it to any resource of the type. */
-  requirePossible(req: Request, res: Response, question: Question): Promise<void>;
+  /** The snapshot of this request, pinned at the first call; a promise where it is waited for. Throws `revision_not_reached`, `policy_stale`. */
+  pin(req: Request, res: Response): Snapshot | Promise<Snapshot>;
+  /** Refuses those who could not do it to any resource of the type; the snapshot by which. */
+  requirePossible(req: Request, res: Response, question: Question): Snapshot | Promise<Snapshot>;
   /** Refuses unless the principal may do it to this resource; `found` undefined: there is none. */
   requireAllowed(
     req: Request,
     res: Response,
     question: Question,
     found: object | undefined,
-  ): Promise<{ request: AccessRequest; decision: Decision }>;
+  ): Allowed | Promise<Allowed>;
   /** Refuses, by name, those of `fields` that the request may not write. */
   requireFields(admitted: Admitted, fields: readonly string[]): Promise<void>;
   /** Nobody changes a resource into one that they could not change: refuses unless the request were allowed on it as well. */
@@ -63,19 +65,23 @@ export function gatekeeper({
   hideForbidden,
 }: GatekeeperOptions): Gatekeeper {
   const refuse = (req: Request, reason: string, ofOne: boolean): never => {
-    if (!req.identity)
+    if (!identityOf(req))
       throw new AppError('unauthenticated', { message: 'log in, or send a token as Authorization: Bearer' });
     throw hideForbidden && ofOne
       ? new AppError('not_found')
       : new AppError('access_denied', { message: reason });
   };
-  const pin = async (req: Request, res: Response): Promise<Snapshot> => {
-    if (req.snapshot) return req.snapshot;
+  const pin = (req: Request, res: Response): Snapshot | Promise<Snapshot> => {
+    const access = accessOf(req);
+    if (access.snapshot) return access.snapshot;
     const wanted = minRevision(req);
-    if (wanted !== undefined) await live.waitFor(wanted, minRevisionWaitMs);
-    req.snapshot = live.pin();
-    res.setHeader('Castellan-Revision', String(req.snapshot.revision));
-    return req.snapshot;
+    const pinNow = () => {
+      const snapshot = live.pin();
+      access.snapshot = snapshot;
+      res.setHeader('Castellan-Revision', String(snapshot.revision));
+      return snapshot;
+    };
+    return wanted === undefined ? pinNow() : live.waitFor(wanted, minRevisionWaitMs).then(pinNow);
   };
   const accessRequest = (
     req: Request,
@@ -84,24 +90,39 @@ export function gatekeeper({
     found: object,
   ): AccessRequest => ({
     principal: principalFor(req, snapshot),
-    action: { name: question.action, ...(question.properties && { properties: question.properties }) },
+    action: actionOf(question),
     resource: resourceOf(typeOf(snapshot, question.resource), found),
     context: contextOf(req),
   });
   /** What is possible for no resource is decided, and recorded, as denied for one of which nothing is known. */
-  const requirePossible = async (req: Request, res: Response, question: Question, ofOne: boolean) => {
-    const snapshot = await pin(req, res);
-    const principal = principalFor(req, snapshot);
-    if (await decisions.possible(snapshot, { principal }, question.action, question.resource)) return;
-    const { reason } = await decisions.decide(snapshot, accessRequest(req, snapshot, question, {}));
-    refuse(req, reason, ofOne);
+  const requirePossible = (req: Request, res: Response, question: Question, ofOne: boolean) => {
+    const { action, resource } = question;
+    return after(pin(req, res), (snapshot) => {
+      const possible = decisions.possible(
+        snapshot,
+        { principal: principalFor(req, snapshot) },
+        action,
+        resource,
+      );
+      return after(possible, (is) => {
+        if (is) return snapshot;
+        const decided = decisions.decide(snapshot, accessRequest(req, snapshot, question, {}));
+        return after(decided, ({ reason }) => refuse(req, reason, ofOne));
+      });
+    });
   };
   return {
     pin,
     accessRequest,
     requireFields: async ({ snapshot, request }, fields) => {
-      const permitted = request && (await decisions.permittedFields(snapshot, request, fields));
-      refuseFields(fields.filter((field) => !permitted?.has(field)));
+      // Whoever writes the whole writes each part of it, also one that is only denied by its own name.
+      const parts = request ? partsNamed(snapshot, request.resource.type) : [];
+      const written = [
+        ...fields,
+        ...parts.filter((part) => fields.some((field) => part.startsWith(`${field}.`))),
+      ];
+      const permitted = request && (await decisions.permittedFields(snapshot, request, written));
+      refuseFields(written.filter((field) => !permitted?.has(field)));
     },
     requireAllowedAfter: async ({ snapshot, request }, changed) => {
       if (!request) throw new AppError('access_denied');
@@ -113,18 +134,23 @@ export function gatekeeper({
         });
     },
     requirePossible: (req, res, question) => requirePossible(req, res, question, false),
-    requireAllowed: async (req, res, question, found) => {
-      const snapshot = await pin(req, res);
-      if (!found) {
-        await requirePossible(req, res, question, true);
-        throw new AppError('not_found');
-      }
-      const request = accessRequest(req, snapshot, question, found);
-      const decision = await decisions.decide(snapshot, request);
-      if (!decision.allow) refuse(req, decision.reason, true);
-      return { request, decision };
+    requireAllowed: (req, res, question, found) => {
+      if (!found)
+        return after(requirePossible(req, res, question, true), () => {
+          throw new AppError('not_found');
+        });
+      return after(pin(req, res), (snapshot) => {
+        const request = accessRequest(req, snapshot, question, found);
+        return after(decisions.decide(snapshot, request), (decision) =>
+          decision.allow ? { request, decision } : refuse(req, decision.reason, true),
+        );
+      });
     },
   };
+}
+
+function actionOf({ action, properties }: Question): AccessRequest['action'] {
+  return properties ? { name: action, properties } : { name: action };
 }
 
 function refuseFields(fields: string[]): void {
@@ -150,15 +176,20 @@ function typeOf(snapshot: Snapshot, name: string) {
   );
 }
 
-/** Facts of the request itself. What is not known is absent. */
+/** Facts of the request itself. What is not known is undefined. Most rules ask for none of them, so they are found when asked for. */
 function contextOf(req: Request): Facts {
-  const facts: Record<string, unknown> = Object.create(null);
-  facts.time = new Date().toISOString();
-  facts.method = req.method;
-  if (req.ip) facts.ip = req.ip.replace(/^::ffff:(?=\d+\.)/, '');
-  const agent = req.headers['user-agent'];
-  if (agent) facts.userAgent = agent;
-  return facts;
+  const nowMs = Date.now();
+  return {
+    __proto__: null,
+    get time() {
+      return new Date(nowMs).toISOString();
+    },
+    get ip() {
+      return req.ip?.replace(/^::ffff:(?=\d+\.)/, '');
+    },
+    method: req.method,
+    userAgent: req.headers['user-agent'],
+  };
 }
 
 function minRevision(req: Request): number | undefined {

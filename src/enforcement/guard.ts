@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts';
 import type { Guard } from '../http/endpoint.ts';
 import type { LivePolicy } from '../policy/live-policy.ts';
 import { principalFor } from '../sessions/authenticate.ts';
+import { accessOf, identityOf } from '../sessions/request-access.ts';
 import type { Access, AccessContext } from './access.ts';
 import type { Gatekeeper } from './gatekeeper.ts';
 
@@ -20,7 +21,7 @@ export function guard({ live, gatekeeper }: GuardOptions): Guard<Access, AccessC
     beforeInput: async (req, res, access) => {
       if (access === 'public') return;
       if (access === 'authenticated') {
-        if (!req.identity)
+        if (!identityOf(req))
           throw new AppError('unauthenticated', {
             message: 'log in, or send a token as Authorization: Bearer',
           });
@@ -31,12 +32,13 @@ export function guard({ live, gatekeeper }: GuardOptions): Guard<Access, AccessC
     admit: async (call, access) => {
       const { req, res } = call;
       const snapshot =
-        typeof access === 'string' ? (req.snapshot ?? live.snapshot) : await gatekeeper.pin(req, res);
-      const known = { identity: req.identity, principal: principalFor(req, snapshot), snapshot };
+        typeof access === 'string' ? (req.access?.snapshot ?? live.snapshot) : await gatekeeper.pin(req, res);
+      const known = { identity: identityOf(req), principal: principalFor(req, snapshot), snapshot };
       if (typeof access === 'string' || !access.load)
         return { ...known, loaded: undefined, request: undefined, decision: undefined };
       const loaded = await access.load(call);
       const { request, decision } = await gatekeeper.requireAllowed(req, res, access, loaded);
+      accessOf(req).request = request;
       await gatekeeper.requireFields({ snapshot, request }, access.writes?.(call) ?? []);
       return { ...known, loaded, request, decision };
     },

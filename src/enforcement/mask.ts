@@ -46,7 +46,7 @@ function isAttribute(snapshot: Snapshot, request: AccessRequest, field: string):
 const partsBySnapshot = new WeakMap<Snapshot, Map<string, string[]>>();
 
 /** The dotted paths that any rule about the type names, shortest first. */
-function partsNamed(snapshot: Snapshot, type: string): string[] {
+export function partsNamed(snapshot: Snapshot, type: string): string[] {
   const known = partsBySnapshot.get(snapshot) ?? new Map<string, string[]>();
   partsBySnapshot.set(snapshot, known);
   const found = known.get(type);

@@ -1,10 +1,10 @@
 /** Access control for any Express route: the same gate as our own endpoints, as middleware. */
 import type { Request, RequestHandler } from 'express';
-import type { AccessRequest } from '../decision/access-request.ts';
-import type { Decision } from '../decision/decision.ts';
+import { after } from '../http/after.ts';
 import type { Ability, Principal } from '../policy/ability.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import { principalFor } from '../sessions/authenticate.ts';
+import { accessOf } from '../sessions/request-access.ts';
 import type { Gatekeeper } from './gatekeeper.ts';
 
 export interface RequireAccessOptions {
@@ -18,19 +18,6 @@ export interface RequireAccessOptions {
   load?(req: Request): Promise<object | undefined> | object | undefined;
 }
 
-declare module 'express-serve-static-core' {
-  interface Request {
-    /** Set by `requireAccess`. */
-    access?: {
-      resource: object | undefined;
-      /** What the caller may do, for further questions of the handler. */
-      ability: Ability;
-      request: AccessRequest | undefined;
-      decision: Decision | undefined;
-    };
-  }
-}
-
 type AbilityOf = (snapshot: Snapshot, principal: Principal) => Ability | Promise<Ability>;
 
 /**
@@ -41,17 +28,25 @@ type AbilityOf = (snapshot: Snapshot, principal: Principal) => Ability | Promise
 export function requireAccessWith(gatekeeper: Gatekeeper, abilityOf: AbilityOf) {
   return function requireAccess({ action, resource, load }: RequireAccessOptions): RequestHandler {
     const question = { action, resource };
-    return async (req, res, next) => {
+    return (req, res, next) => {
+      const access = accessOf(req);
+      const learn = (snapshot: Snapshot) =>
+        after(abilityOf(snapshot, principalFor(req, snapshot)), (ability) => {
+          access.ability = ability;
+        });
+      const judge = () =>
+        load &&
+        after(load(req), (found) =>
+          after(gatekeeper.requireAllowed(req, res, question, found), ({ request, decision }) => {
+            access.resource = found;
+            access.request = request;
+            access.decision = decision;
+          }),
+        );
       // First: who could never enter causes no load, and learns nothing from how it fails.
-      await gatekeeper.requirePossible(req, res, question);
-      const snapshot = await gatekeeper.pin(req, res);
-      const ability = await abilityOf(snapshot, principalFor(req, snapshot));
-      const found = await load?.(req);
-      const decided = load
-        ? await gatekeeper.requireAllowed(req, res, question, found)
-        : { request: undefined, decision: undefined };
-      req.access = { resource: found, ability, ...decided };
-      next();
+      const possible = gatekeeper.requirePossible(req, res, question);
+      const learnt = after(possible, learn);
+      return after(after(learnt, judge), () => next());
     };
   };
 }

@@ -220,6 +220,8 @@ const space = '\\t\\n\\f\\r ';
  */
 function portablePattern(pattern: string): string | undefined {
   if (/\(\?(?!:)|\[\^?\]|\[:/.test(pattern)) return undefined;
+  // A repeated group can take a backtracking engine for ever; RE2 does not mind, a browser's page would freeze.
+  if (/\)[*+?{]/.test(pattern)) return undefined;
   let isInClass = false;
   let portable = '';
   for (const [piece] of pattern.matchAll(pieces)) {

@@ -28,15 +28,20 @@ interface Asked {
 
 /** CASL with the rules about one action on one type. */
 type Casl = CaslAbility<[string, string | Asked], Group>;
-type CaslFor = (action: string, type: string) => Casl;
+interface Compiled {
+  casl: Casl;
+  /** Whether some resource of the type could be allowed. */
+  possible: boolean;
+}
+type CompiledFor = (action: string, type: string) => Compiled;
 
 export function caslEvaluator({ abilityOf }: CaslOptions): Evaluator {
-  const compiled = new WeakMap<Ability, CaslFor>();
+  const compiled = new WeakMap<Ability, CompiledFor>();
   const compileOnce = (ability: Ability) => compiled.get(ability) ?? add(compiled, ability, compile(ability));
   const withCasl = <T>(
     snapshot: Snapshot,
     principal: Principal,
-    use: (caslFor: CaslFor) => T,
+    use: (compiledFor: CompiledFor) => T,
   ): T | Promise<T> => {
     const ability = abilityOf(snapshot, principal);
     return ability instanceof Promise
@@ -46,8 +51,8 @@ export function caslEvaluator({ abilityOf }: CaslOptions): Evaluator {
   return {
     name: 'casl',
     evaluate: (snapshot, request) =>
-      withCasl(snapshot, request.principal, (caslFor) => {
-        const rule = settlingRule(caslFor, request);
+      withCasl(snapshot, request.principal, (compiledFor) => {
+        const rule = settlingRule(compiledFor, request);
         if (!rule) return { allow: false, ruleId: null };
         const { effect, id, reason } = rule;
         const allow = effect === 'allow';
@@ -58,20 +63,20 @@ export function caslEvaluator({ abilityOf }: CaslOptions): Evaluator {
         snapshot,
         request.principal,
         // An unsafe path is granted by no rule; of an empty one CASL would think that no field was asked about.
-        (caslFor) =>
+        (compiledFor) =>
           new Set(
             fields.filter(
-              (field) => isSafePath(field) && settlingRule(caslFor, request, field)?.effect === 'allow',
+              (field) => isSafePath(field) && settlingRule(compiledFor, request, field)?.effect === 'allow',
             ),
           ),
       ),
     possible: (snapshot, principal, action, type) =>
-      withCasl(snapshot, principal, (caslFor) => couldEver(caslFor(action, type), action, type)),
+      withCasl(snapshot, principal, (compiledFor) => compiledFor(action, type).possible),
   };
 }
 
 /** Nothing is compiled before it is asked about: most of what somebody may do is not done today. */
-function compile({ rules }: Ability): CaslFor {
+function compile({ rules }: Ability): CompiledFor {
   const rulesByType = new Map<string, AbilityRule[]>();
   for (const rule of rules)
     for (const type of rule.subjects) (rulesByType.get(type) ?? add(rulesByType, type, [])).push(rule);
@@ -79,10 +84,13 @@ function compile({ rules }: Ability): CaslFor {
     [...new Set([type, ANY_TYPE])]
       .flatMap((name) => rulesByType.get(name) ?? [])
       .filter(({ actions }) => actions.includes(action) || actions.includes(ANY_ACTION));
-  const casls = new Map<string, Map<string, Casl>>();
+  const compiled = new Map<string, Map<string, Compiled>>();
   return (action, type) => {
-    const ofType = casls.get(type) ?? add(casls, type, new Map());
-    return ofType.get(action) ?? add(ofType, action, toCasl(rulesAbout(action, type), action, type));
+    const ofType = compiled.get(type) ?? add(compiled, type, new Map());
+    const known = ofType.get(action);
+    if (known) return known;
+    const casl = toCasl(rulesAbout(action, type), action, type);
+    return add(ofType, action, { casl, possible: couldEver(casl, action, type) });
   };
 }
 
@@ -144,10 +152,14 @@ function toRawRule(group: Group, action: string, subject: string): RawRule<[stri
 }
 
 /** The rule that settles the request, for one field or as a whole; undefined: none, so denied. */
-function settlingRule(caslFor: CaslFor, request: AccessRequest, field?: string): AbilityRule | undefined {
+function settlingRule(
+  compiledFor: CompiledFor,
+  request: AccessRequest,
+  field?: string,
+): AbilityRule | undefined {
   const asked: Asked = { request, rule: undefined };
   const { action, resource } = request;
-  return caslFor(action.name, resource.type).relevantRuleFor(action.name, asked, field)
+  return compiledFor(action.name, resource.type).casl.relevantRuleFor(action.name, asked, field)
     ? asked.rule
     : undefined;
 }

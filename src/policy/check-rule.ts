@@ -58,11 +58,15 @@ const anyType: ResourceType = {
   evaluator: '',
 };
 
-function checkHolder(rule: Rule, { roles }: Vocabulary, base: string): Problem[] {
+function checkHolder(rule: Rule, { roles, types }: Vocabulary, base: string): Problem[] {
   if ((rule.role === undefined) === (rule.principal === undefined)) {
     return [
       { pointer: `${base}/role`, code: 'holder', message: 'exactly one of role and principal must be given' },
     ];
+  }
+  if (rule.principal !== undefined) {
+    const [type = ''] = rule.principal.split(':');
+    return types.has(type) ? [] : [unknown(`${base}/principal`, 'type', type, [...types.keys()])];
   }
   if (
     rule.role === undefined ||

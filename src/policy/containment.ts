@@ -113,7 +113,7 @@ function bindsBoth(deny: AbilityRule, given: GivenRule, snapshot: Snapshot): boo
  * Whether a deny asks what its principal is like: then a receiver who is not like the holder goes free, such as an
  * account made for the purpose. "Not on one's own" (`${principal.id}`) is asked of everybody alike.
  */
-function asksWho(condition: Condition): boolean {
+export function asksWho(condition: Condition): boolean {
   switch (condition.kind) {
     case 'all':
     case 'any':

@@ -26,7 +26,7 @@ export interface PublishOptions {
   author: Author;
   message?: string;
   /** Makes the new policy from the one in force. Parts are replaced, never changed in place. */
-  change(policy: Policy, trx: Transaction): Policy | Promise<Policy>;
+  change(policy: Policy, trx: Transaction, before: Snapshot): Policy | Promise<Policy>;
   /** Refuses by throwing; runs after the new policy compiled and before it is written. */
   guard?(publication: Publication, trx: Transaction): Promise<void> | void;
   /** Joins the transaction once all is written: the audit entry. */
@@ -55,7 +55,7 @@ export async function publish(options: PublishOptions): Promise<Publication> {
   const publication = await options.db.transaction(async (trx) => {
     await lockPolicy(trx);
     const before = await snapshotInForce(trx, options.live);
-    const policy = await options.change(before.policy, trx);
+    const policy = await options.change(before.policy, trx, before);
     const diff = diffPolicies(before.policy, policy);
     if (isEmptyDiff(diff)) return { before, after: before, diff };
     const publication = { before, after: compileNext(policy, before, options), diff };

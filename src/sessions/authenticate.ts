@@ -4,23 +4,13 @@ import type { Request, RequestHandler } from 'express';
 import { anonymous } from '../decision/access-request.ts';
 import { type AccountFacts, accountPrincipal } from '../decision/principals.ts';
 import { AppError } from '../errors.ts';
+import { after } from '../http/after.ts';
 import { mayUseCookie } from '../http/origin.ts';
 import type { Principal } from '../policy/ability.ts';
 import type { ResourceType } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { FoundSession, LiveSessions } from './live-sessions.ts';
-
-/** Who was identified. */
-export interface Identity extends FoundSession {
-  by: 'cookie' | 'bearer';
-}
-
-declare module 'express-serve-static-core' {
-  interface Request {
-    /** Set by `authenticate`; absent when nobody is identified. */
-    identity?: Identity;
-  }
-}
+import { identityOf, newAccess } from './request-access.ts';
 
 export interface AuthenticateOptions {
   sessions: LiveSessions;
@@ -42,26 +32,28 @@ export function cookieName(secure: boolean): string {
  * is nobody. Throws `cross_site_request` for a change that only a cookie identifies and that may come from elsewhere.
  */
 export function authenticate({ sessions, allowedOrigins, isSecure }: AuthenticateOptions): RequestHandler {
-  return async (req, _res, next) => {
+  const identify = (req: Request, bearer: string | undefined, found: FoundSession | undefined) => {
+    if (found && bearer === undefined && !mayUseCookie(req, allowedOrigins)) {
+      throw new AppError('cross_site_request', {
+        message: 'send it from the same origin, or identify with a bearer token',
+      });
+    }
+    req.access = newAccess(found && { ...found, by: bearer === undefined ? 'cookie' : 'bearer' });
+  };
+  return (req, _res, next) => {
     const bearer = bearerToken(req);
     const token = bearer ?? cookieToken(req, isSecure(req));
-    const found = token === undefined ? undefined : await sessions.find(token);
-    if (found) {
-      if (bearer === undefined && !mayUseCookie(req, allowedOrigins)) {
-        throw new AppError('cross_site_request', {
-          message: 'send it from the same origin, or identify with a bearer token',
-        });
-      }
-      req.identity = { ...found, by: bearer === undefined ? 'cookie' : 'bearer' };
-    }
-    next();
+    const found = token === undefined ? undefined : sessions.find(token);
+    const identified = after(found, (session) => identify(req, bearer, session));
+    return after(identified, () => next());
   };
 }
 
 function bearerToken(req: Request): string | undefined {
   const header = req.headers.authorization;
-  if (header === undefined || !/^Bearer\b/i.test(header)) return undefined;
-  return /^Bearer +(\S+)$/i.exec(header)?.[1] ?? '';
+  if (header === undefined) return undefined;
+  const [, token] = /^Bearer +(\S+)$/i.exec(header) ?? [];
+  return token ?? (/^Bearer\b/i.test(header) ? '' : undefined);
 }
 
 function cookieToken(req: Request, secure: boolean): string | undefined {
@@ -72,7 +64,7 @@ const principals = new WeakMap<AccountFacts, { type: ResourceType | undefined; p
 
 /** The caller as principal under a snapshot; the same object as long as neither the account nor its type changed. */
 export function principalFor(req: Request, snapshot: Snapshot): Principal {
-  const account = req.identity?.account;
+  const account = identityOf(req)?.account;
   if (!account) return anonymous;
   const type = snapshot.types.get('user');
   const known = principals.get(account);

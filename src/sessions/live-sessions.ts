@@ -43,8 +43,11 @@ export class LiveSessions {
     this.#entries = new LRUCache({ max: maxEntries, dispose: (entry) => this.#unindex(entry) });
   }
 
-  /** The live session of a token with its active account, or undefined: unknown, ended, too old, or unused for too long. */
-  async find(token: string): Promise<FoundSession | undefined> {
+  /**
+   * The live session of a token with its active account, or undefined: unknown, ended, too old, or unused for too long.
+   * At once where it is known in the process.
+   */
+  find(token: string): FoundSession | undefined | Promise<FoundSession | undefined> {
     if (!isToken(token)) return undefined;
     const hash = hashToken(token);
     const key = hash.toString('base64url');
@@ -52,11 +55,13 @@ export class LiveSessions {
     const isIdle = (entry: Entry) => nowMs - entry.usedAtMs >= this.#idleMs;
     const known = this.#entries.get(key);
     // Unused here for too long, it may have been used on another node.
-    const entry = known && !isIdle(known) ? known : await this.#read(hash, key, nowMs);
-    if (!entry || nowMs >= entry.expiresAtMs || isIdle(entry)) return undefined;
-    entry.usedAtMs = nowMs;
-    if (nowMs - entry.touchedAtMs >= Math.min(TOUCH_EVERY_MS, this.#idleMs / 4)) this.#touch(entry, nowMs);
-    return entry;
+    const use = (entry: Entry | undefined) => {
+      if (!entry || nowMs >= entry.expiresAtMs || isIdle(entry)) return undefined;
+      entry.usedAtMs = nowMs;
+      if (nowMs - entry.touchedAtMs >= Math.min(TOUCH_EVERY_MS, this.#idleMs / 4)) this.#touch(entry, nowMs);
+      return entry;
+    };
+    return known && !isIdle(known) ? use(known) : this.#read(hash, key, nowMs).then(use);
   }
 
   /** An account changed: its sessions are read anew. */

@@ -1,5 +1,5 @@
 /** Session tokens: opaque, random, known to the database only by their hash. */
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 const PREFIX = 'cst_';
 const TOKEN_BYTES = 32;
@@ -17,5 +17,5 @@ export function isToken(text: string): boolean {
 
 /** SHA-256 of the token: what the table holds. A fast hash is enough for 256 random bits. */
 export function hashToken(token: string): Buffer {
-  return createHash('sha256').update(token).digest();
+  return hash('sha256', token, 'buffer');
 }

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { evaluatorNames } from '../../src/evaluators/index.ts';
 import { beginPolicy } from '../../src/policy/begin.ts';
 import { LivePolicy } from '../../src/policy/live-policy.ts';
-import { issueSession } from '../../src/sessions/issue-session.ts';
 import { LiveSessions } from '../../src/sessions/live-sessions.ts';
 import { migrate, openPool } from '../../src/storage/postgres.ts';
 import { eventually, makeDatabase } from '../harness.ts';
+import { issueSession } from '../issue-session.ts';
 import { startPostgresProxy } from './postgres-proxy.ts';
 import { sql } from './sql.ts';
 

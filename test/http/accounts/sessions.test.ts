@@ -1,5 +1,7 @@
 /** GET and DELETE /api/v1/me/sessions, DELETE /api/v1/me/sessions/:id */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { removeOldSessions } from '../../../src/sessions/remove-old.ts';
 import { anonymousClient, Client, registerAndLogIn, startGateway, type TestGateway } from '../../harness.ts';
 import { assertProblem, login, sessionRows, setCookie, startDeafGateway } from './people.ts';
 
@@ -157,5 +159,28 @@ describe('/me/sessions under short timeouts', () => {
     } finally {
       await gateway.close();
     }
+  });
+});
+
+describe('sessions that are over for long', () => {
+  let gateway: TestGateway;
+
+  before(async () => {
+    gateway = await startGateway();
+  });
+  after(() => gateway.close());
+
+  it('are removed; live ones and those that tell a known address stay', async () => {
+    const { db } = gateway.services;
+    const session = (days: number, ended: boolean) => ({
+      account_id: '00000000-0000-4000-8000-000000000003',
+      token_hash: randomBytes(32),
+      created_at: db.raw(`now() - make_interval(days => ?)`, [days]),
+      expires_at: db.raw(`now() - make_interval(days => ?)`, [ended ? days - 1 : -30]),
+      ended_at: ended ? db.raw(`now() - make_interval(days => ?)`, [days - 1]) : null,
+    });
+    await db('sessions').insert([session(40, true), session(40, false), session(20, true)]);
+    assert.equal(await removeOldSessions(db), 1);
+    assert.equal(await removeOldSessions(db), 0);
   });
 });

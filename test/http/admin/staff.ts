@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { Policy } from '../../../src/policy/policy.ts';
 import { publish } from '../../../src/policy/publish.ts';
-import { issueSession } from '../../../src/sessions/issue-session.ts';
 import { type Answer, Client, type TestGateway } from '../../harness.ts';
+import { issueSession } from '../../issue-session.ts';
 
 export const rulesPath = '/api/v1/admin/rules';
 export const rolesPath = '/api/v1/admin/roles';

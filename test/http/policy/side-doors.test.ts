@@ -1,7 +1,19 @@
 /** Ways round the guards that lie beside the obvious ones. */
 import assert from 'node:assert/strict';
 import { ConfigError, loadConfig } from '../../../src/config.ts';
-import { type Client, logIn, registerAndLogIn, startGateway, type TestGateway } from '../../harness.ts';
+import { evaluatorNames } from '../../../src/evaluators/index.ts';
+import { beginPolicy } from '../../../src/policy/begin.ts';
+import { openStorage } from '../../../src/services.ts';
+import { startNode } from '../../e2e/process.ts';
+import {
+  type Client,
+  eventually,
+  logIn,
+  makeDatabase,
+  registerAndLogIn,
+  startGateway,
+  type TestGateway,
+} from '../../harness.ts';
 
 const rules = '/api/v1/admin/rules';
 const types = '/api/v1/admin/resource-types';
@@ -140,6 +152,62 @@ describe('side doors', () => {
       const { status } = (await superadmin.get(path)).body;
       if (published.status === 200)
         assert.equal(status, 'published', `the change answered ${changed.status}`);
+    }
+  });
+
+  it('an administrator demoted while waiting for their turn changes nothing any more', async () => {
+    const { db } = gateway.services;
+    const adminId = '00000000-0000-4000-8000-000000000002';
+    for (const ask of [
+      () => admin.post(rules, { id: 'too-late', role: 'user', action: 'read', subject: 'castellan.policy' }),
+      () => admin.patch('/api/v1/admin/users/00000000-0000-4000-8000-000000000007', { lastName: 'Late' }),
+    ]) {
+      const answer = await db.transaction(async (turn) => {
+        await turn.raw(`SELECT pg_advisory_xact_lock(hashtext('castellan.policy'))`);
+        const asked = ask();
+        await eventually('the administrator waits for the lock', async () => {
+          const { rows } = await db.raw(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`);
+          return rows.length > 0;
+        });
+        await turn('role_assignments').where({ account_id: adminId }).delete();
+        return { asked };
+      });
+      const { status, body } = await answer.asked;
+      assert.deepEqual([status, body.code], [403, 'access_denied']);
+      await db('role_assignments').insert({ account_id: adminId, role_key: 'admin' });
+    }
+  });
+
+  it('nobody weakens somebody stronger by a deny on everybody that asks for the roles of few', async () => {
+    const deny = { inverted: true, action: 'update', subject: 'castellan.rule', role: 'authenticated' };
+    const when = { 'principal.roles': 'superadmin' };
+    const { status, body } = await admin.post(rules, { ...deny, when });
+    assert.deepEqual([status, body.code], [403, 'privilege_escalation']);
+    const alike = { ...deny, subject: 'document', conditions: { status: 'archived' } };
+    assert.equal((await admin.post(rules, alike)).status, 201, 'what binds the giver as well may be denied');
+  });
+
+  it('who may not write a part does not write it with the whole', async () => {
+    const attributes = { ...(await attributesOfUser()), desk: { type: 'object' } };
+    assert.equal((await superadmin.patch(`${types}/user`, { attributes })).status, 200);
+    const deny = { role: 'admin', inverted: true, action: 'update', subject: 'user', fields: ['desk.key'] };
+    assert.equal((await superadmin.post(rules, deny)).status, 201);
+    const path = '/api/v1/admin/users/00000000-0000-4000-8000-000000000007';
+    const { status, body } = await admin.patch(path, { attributes: { desk: { floor: 2, key: 'all doors' } } });
+    assert.deepEqual([status, body.code, body.errors[0].pointer], [403, 'fields_denied', '/desk/key']);
+  });
+
+  it('a start that was cut off between its policy and its accounts is made good by the next', async () => {
+    const url = await makeDatabase();
+    const config = loadConfig({ NODE_ENV: 'test', DATABASE_URL: url });
+    const storage = await openStorage(config);
+    await beginPolicy(storage.db, { demo: true, evaluators: evaluatorNames });
+    await storage.close();
+    const node = await startNode({ DATABASE_URL: url });
+    try {
+      await logIn(node, 'editor');
+    } finally {
+      await node.stop();
     }
   });
 

@@ -1,31 +1,6 @@
-/** Sessions begun and ended. */
+/** Sessions ended, by whoever may. */
 import type { Change } from '../policy/change-feed.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
-import { Session } from './session.ts';
-import { hashToken, newToken } from './token.ts';
-
-export interface NewSession {
-  accountId: string;
-  address: string | null;
-  userAgent: string | null;
-  lifetimeSeconds: number;
-}
-
-/** Begins a session; the token is told here and never again. */
-export async function issueSession(
-  db: Database | Transaction,
-  { lifetimeSeconds, ...given }: NewSession,
-): Promise<{ token: string; session: Session }> {
-  const token = newToken();
-  const session = await Session.query(db)
-    .insert({
-      ...given,
-      tokenHash: hashToken(token),
-      expiresAt: new Date(Date.now() + lifetimeSeconds * 1000),
-    })
-    .returning('*');
-  return { token, session };
-}
 
 export interface WhichSessions {
   accountId: string;

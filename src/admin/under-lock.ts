@@ -1,0 +1,53 @@
+/** Changes under the policy lock, by whoever is still the administrator they were when they asked. */
+import type { Request } from 'express';
+import { keepPolicyChangeable } from '../decision/lock-out.ts';
+import { findAccountFacts } from '../decision/principals.ts';
+import type { Admitted } from '../enforcement/gatekeeper.ts';
+import { AppError } from '../errors.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
+import type { Services } from '../services.ts';
+import { principalFor } from '../sessions/authenticate.ts';
+import { accessOf } from '../sessions/request-access.ts';
+import type { Transaction } from '../storage/postgres.ts';
+
+/** As `keepPolicyChangeable`, for a caller who is read anew under the lock. Throws as `refreshCaller`, too. */
+export function changeUnderLock<T>(
+  services: Services,
+  req: Request,
+  change: (trx: Transaction, snapshot: Snapshot) => Promise<T>,
+): Promise<T> {
+  return keepPolicyChangeable(services.db, services.live, async (trx, snapshot) => {
+    await refreshCaller(services, req, trx, snapshot);
+    return change(trx, snapshot);
+  });
+}
+
+/**
+ * Whoever waited for the lock may have been demoted, or the policy changed, meanwhile: from here on the request is
+ * decided by what holds under the lock, and what let it in is decided again. Throws `unauthenticated`, `access_denied`.
+ */
+export async function refreshCaller(
+  { decisions }: Services,
+  req: Request,
+  trx: Transaction,
+  snapshot: Snapshot,
+): Promise<void> {
+  const access = accessOf(req);
+  const { identity, request } = access;
+  if (!identity) throw new AppError('unauthenticated');
+  const [account] = await findAccountFacts(trx, [identity.account.id]);
+  if (!account?.isActive) throw new AppError('unauthenticated');
+  if (account.accessVersion !== identity.account.accessVersion) access.identity = { ...identity, account };
+  access.snapshot = snapshot;
+  if (!request) return;
+  access.request = { ...request, principal: principalFor(req, snapshot) };
+  const { allow, reason } = await decisions.decide(snapshot, access.request);
+  if (!allow) throw new AppError('access_denied', { message: reason });
+}
+
+/** What let the request in, as it holds now. */
+export function admitted(req: Request): Admitted {
+  const { snapshot, request } = accessOf(req);
+  if (!snapshot) throw new AppError('internal_error', { detail: 'nothing was decided about this request' });
+  return { snapshot, request };
+}
