@@ -97,11 +97,10 @@ function printWelcome(url: string, demo: boolean): void {
     const [first, , third] = demoAccounts;
     lines.push(
       `Demo accounts: ${demoAccounts.map(({ email, password }) => `${email} / ${password}`).join(', ')}`,
-      'Try:',
+      `The last of these three answers 403, where ${first?.email} may:`,
       `  TOKEN=$(curl -s ${url}/api/v1/auth/login -H 'content-type: application/json' -d '{"email":"${third?.email}","password":"${third?.password}"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')`,
       `  curl -s ${url}/api/v1/documents -H "authorization: Bearer $TOKEN"`,
       `  curl -s ${url}/api/v1/admin/rules -H "authorization: Bearer $TOKEN"`,
-      `The last one answers 403: ${first?.email} may do that.`,
     );
   }
   process.stdout.write(`${lines.join('\n')}\n`);

@@ -65,8 +65,10 @@ function checkHolder(rule: Rule, { roles, types }: Vocabulary, base: string): Pr
     ];
   }
   if (rule.principal !== undefined) {
+    // Principals may be of types that nobody registered, but a name that is close to a known one is taken for a slip.
     const [type = ''] = rule.principal.split(':');
-    return types.has(type) ? [] : [unknown(`${base}/principal`, 'type', type, [...types.keys()])];
+    const isSlip = !types.has(type) && closest(type, types.keys()) !== undefined;
+    return isSlip ? [unknown(`${base}/principal`, 'type', type, [...types.keys()])] : [];
   }
   if (
     rule.role === undefined ||
