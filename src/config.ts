@@ -167,6 +167,11 @@ export const settings = {
     default: 1024 * 1024,
     meaning: 'largest body that is read',
   },
+  POLICY_LIMIT_BYTES: {
+    schema: Joi.number().integer().min(1024),
+    default: 64 * 1024 * 1024,
+    meaning: 'largest policy document that is read',
+  },
   REQUEST_TIMEOUT_MS: {
     schema: Joi.number().integer().min(100),
     default: 30_000,
@@ -234,6 +239,7 @@ export interface Config {
     failuresPerAddress: number;
   };
   bodyLimitBytes: number;
+  policyLimitBytes: number;
   requestTimeoutMs: number;
   shutdownGraceMs: number;
   policyPollMs: number;
@@ -343,6 +349,7 @@ function toConfig(values: Values): Config {
       failuresPerAddress: v.LOGIN_FAILURES_PER_ADDRESS,
     }),
     bodyLimitBytes: v.BODY_LIMIT_BYTES,
+    policyLimitBytes: v.POLICY_LIMIT_BYTES,
     requestTimeoutMs: v.REQUEST_TIMEOUT_MS,
     shutdownGraceMs: v.SHUTDOWN_GRACE_MS,
     policyPollMs: v.POLICY_POLL_MS,

@@ -21,6 +21,7 @@ export const errorTable = {
   body_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'Only application/json is accepted' },
   policy_invalid: { status: 422, title: 'The policy does not compile' },
+  cases_broken: { status: 422, title: 'The change breaks cases of the policy' },
   too_many_attempts: { status: 429, title: 'Too many attempts' },
   internal_error: { status: 500, title: 'Something went wrong here' },
   policy_stale: { status: 503, title: 'This node cannot confirm which policy is in force' },
@@ -52,6 +53,8 @@ export interface AppErrorOptions {
   errors?: readonly FieldError[];
   problems?: readonly Problem[];
   retryAfterSeconds?: number;
+  /** Further members of the answer (RFC 9457 section 3.2), safe to read for anybody who may call. */
+  members?: Readonly<Record<string, unknown>>;
 }
 
 /** The only error that handlers throw on purpose; everything else becomes `internal_error`. */
@@ -63,6 +66,7 @@ export class AppError extends Error {
   readonly errors: readonly FieldError[] | undefined;
   readonly problems: readonly Problem[] | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly members: Readonly<Record<string, unknown>> | undefined;
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
     super(options.detail ?? options.message ?? errorTable[code].title, { cause: options.cause });
@@ -74,6 +78,7 @@ export class AppError extends Error {
     this.errors = options.errors ?? options.problems;
     this.problems = options.problems;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.members = options.members;
   }
 }
 

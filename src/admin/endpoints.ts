@@ -1,6 +1,7 @@
 /** Everything under /api/v1/admin. */
 import type { GuardedEndpoint } from '../enforcement/access.ts';
 import type { Services } from '../services.ts';
+import { policyEndpoints } from './policy.ts';
 import { resourceTypeEndpoints } from './resource-types.ts';
 import { roleEndpoints } from './roles.ts';
 import { ruleEndpoints } from './rules.ts';
@@ -12,5 +13,6 @@ export function adminEndpoints(services: Services): GuardedEndpoint[] {
     ...roleEndpoints(services),
     ...resourceTypeEndpoints(services),
     ...userEndpoints(services),
+    ...policyEndpoints(services),
   ];
 }

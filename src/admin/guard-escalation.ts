@@ -3,9 +3,9 @@ import { resourceOf } from '../decision/access-request.ts';
 import type { DecisionPoint } from '../decision/decide.ts';
 import { accountPrincipal, findAccountFacts } from '../decision/principals.ts';
 import { AppError } from '../errors.ts';
-import { effectiveRoles, makeAbility, type Principal } from '../policy/ability.ts';
+import { type Ability, effectiveRoles, makeAbility, type Principal } from '../policy/ability.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
-import { asGiven, asksWho, asLifted, type GivenRule, gapIn } from '../policy/containment.ts';
+import { asGiven, asksWho, asLifted, type Gap, type GivenRule, gapIn } from '../policy/containment.ts';
 import { type Rule, ruleAttributes } from '../policy/policy.ts';
 import type { Publication } from '../policy/publish.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
@@ -24,13 +24,41 @@ interface Target {
 
 /** Throws `privilege_escalation` unless the giver holds every permission given, or may `escalate` on the target. */
 export async function requireHolds(
-  { principal, decisions }: Giver,
+  giver: Giver,
   snapshot: Snapshot,
   given: readonly GivenRule[],
   target: Target,
 ): Promise<void> {
-  const held = makeAbility(snapshot, principal, Date.now());
-  const gap = given.map((rule) => gapIn(held, rule, snapshot)).find((found) => found !== undefined);
+  await requireNoGap(giver, snapshot, gapAmong(giver, snapshot, given), target);
+}
+
+/** The first of the permissions given that the giver does not hold. */
+function gapAmong(giver: Giver, snapshot: Snapshot, given: readonly GivenRule[]): Gap {
+  const held = heldBy(giver, snapshot);
+  for (const rule of given) {
+    const gap = gapIn(held, rule, snapshot);
+    if (gap) return gap;
+  }
+  return undefined;
+}
+
+const abilities = new WeakMap<Giver, WeakMap<Snapshot, Ability>>();
+
+/** Made once for each giver: an import asks of a hundred thousand rules. */
+function heldBy(giver: Giver, snapshot: Snapshot): Ability {
+  const known = abilities.get(giver) ?? new WeakMap<Snapshot, Ability>();
+  abilities.set(giver, known);
+  const held = known.get(snapshot) ?? makeAbility(snapshot, giver.principal, Date.now());
+  known.set(snapshot, held);
+  return held;
+}
+
+async function requireNoGap(
+  { principal, decisions }: Giver,
+  snapshot: Snapshot,
+  gap: Gap,
+  target: Target,
+): Promise<void> {
   if (gap === undefined) return;
   const type = snapshot.types.get(target.type);
   if (type) {
@@ -56,9 +84,10 @@ export async function guardPublication(
   for (const rule of touched)
     await requireHolds(giver, before, takesOrGives(compiled(before, rule.id)), ruleTarget(rule));
   const given = [...diff.rules.added, ...diff.rules.changed.map((change) => change.after)];
+  const bound: Bound = new Map();
   for (const rule of given) {
     await requireHolds(giver, before, givesOrDenies(compiled(after, rule.id)), ruleTarget(rule));
-    if (rule.inverted && rule.enabled) await guardBound(giver, before, rule, compiled(after, rule.id), trx);
+    if (rule.inverted && rule.enabled) await guardBound(giver, before, compiled(after, rule.id), bound, trx);
   }
   const left = [...diff.roles.removed, ...diff.roles.changed.map((change) => change.before)];
   for (const { key } of left)
@@ -108,24 +137,36 @@ async function requireAssign(
     throw new AppError('access_denied', { message: `you may not assign the role ${key}: ${reason}` });
 }
 
+/** For each role that denies were given to: what those who have it may, and the giver does not hold. */
+type Bound = Map<string, Gap>;
+
 /** Nobody weakens somebody stronger: who denies something to a role or an account holds all that it may. */
 async function guardBound(
   giver: Giver,
   before: Snapshot,
-  rule: Rule,
-  { condition, when }: CompiledRule,
+  { source, condition, when }: CompiledRule,
+  bound: Bound,
   trx: Transaction,
 ): Promise<void> {
   // What is denied to everybody alike binds the giver as well; what asks who they are can be meant for the strongest.
-  const isForAnybody =
-    (rule.role === 'everyone' || rule.role === 'authenticated') && (asksWho(condition) || asksWho(when));
-  const isHeir = (lineage: ReadonlySet<string>) => isForAnybody || lineage.has(rule.role ?? '');
-  const heirs = [...before.lineage].filter(([, lineage]) => isHeir(lineage)).map(([key]) => key);
-  const allowed = heirs.flatMap((key) => rulesOfRole(before, key)).flatMap(gives);
-  await requireHolds(giver, before, allowed, ruleTarget(rule));
-  const id = accountNamed.exec(rule.principal ?? '')?.[1];
+  const isForAll = source.role === 'everyone' || source.role === 'authenticated';
+  const role = isForAll && (asksWho(condition) || asksWho(when)) ? ANY_ROLE : source.role;
+  if (role !== undefined) {
+    if (!bound.has(role)) bound.set(role, gapAmong(giver, before, allowedToHeirs(before, role)));
+    await requireNoGap(giver, before, bound.get(role), ruleTarget(source));
+  }
+  const id = accountNamed.exec(source.principal ?? '')?.[1];
   const [facts] = id ? await findAccountFacts(trx, [id]) : [];
   if (facts) await guardAccount(giver, before, accountPrincipal(facts, before));
+}
+
+const ANY_ROLE = '*';
+
+/** All that the role and those that inherit it may. */
+function allowedToHeirs(snapshot: Snapshot, role: string): GivenRule[] {
+  const heirs = [...snapshot.lineage].filter(([, lineage]) => role === ANY_ROLE || lineage.has(role));
+  const rules = new Set(heirs.flatMap(([key]) => rulesOfRole(snapshot, key)));
+  return [...rules].flatMap(gives);
 }
 
 const accountNamed = new RegExp(`^${ACCOUNT_TYPE}:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$`, 'i');

@@ -1,5 +1,4 @@
 /** Roles and resource types over HTTP: named parts of the policy, kept in one way. */
-import { isDeepStrictEqual } from 'node:util';
 import Joi from 'joi';
 import type { QueryBuilder } from 'objection';
 import {
@@ -12,13 +11,15 @@ import {
 import { showReadable } from '../enforcement/mask.ts';
 import { AppError, type ErrorCode, type Problem, policyInvalid } from '../errors.ts';
 import { pageKeys } from '../http/page.ts';
+import { changedKeys } from '../policy/diff.ts';
 import type { PolicyRow } from '../policy/models.ts';
 import type { Policy } from '../policy/policy.ts';
+import { locateInPart } from '../policy/publish.ts';
 import type { Shaped } from '../policy/rule-schema.ts';
 import type { Services } from '../services.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
 import { listReadable, type ReadablePage } from './list-readable.ts';
-import { etagOf, publishChange, requireVersion } from './publish-change.ts';
+import { changeQuery, etagOf, publishChange, requireVersion } from './publish-change.ts';
 import { admitted } from './under-lock.ts';
 
 type Collection = 'roles' | 'resourceTypes';
@@ -48,6 +49,7 @@ const writeErrors: ErrorCode[] = [
   'policy_locks_out',
   'stale_version',
   'conflict',
+  'cases_broken',
 ];
 
 /** List, read, add, replace, change and remove. */
@@ -90,6 +92,7 @@ export function partEndpoints<Part extends object, Row extends PolicyRow>(
       method: 'post',
       path: base,
       summary: `Add to ${path}`,
+      query: changeQuery,
       bodyShape: schema,
       access: {
         action: 'create',
@@ -114,6 +117,7 @@ export function partEndpoints<Part extends object, Row extends PolicyRow>(
       method: 'put',
       path: one,
       summary: `Replace one of ${path}`,
+      query: changeQuery,
       params,
       bodyShape: schema,
       access: access('update'),
@@ -125,6 +129,7 @@ export function partEndpoints<Part extends object, Row extends PolicyRow>(
       method: 'patch',
       path: one,
       summary: `Change parts of one of ${path}`,
+      query: changeQuery,
       params,
       bodyShape: Joi.object().unknown(true),
       access: access('update'),
@@ -136,6 +141,7 @@ export function partEndpoints<Part extends object, Row extends PolicyRow>(
       method: 'delete',
       path: one,
       summary: `Remove one of ${path}`,
+      query: changeQuery,
       params,
       access: access('delete'),
       reply: { status: 204, description: 'It is gone' },
@@ -215,19 +221,12 @@ export function withoutRowKeys(body: unknown): Record<string, unknown> {
   return Object.fromEntries(Object.entries(body).filter(([key]) => !rowKeys.has(key)));
 }
 
-const rowKeys = new Set(['version', 'createdAt', 'updatedAt']);
+/** `message` is the author's words about the change. */
+const rowKeys = new Set(['version', 'createdAt', 'updatedAt', 'message']);
 
 /** The keys that a creation writes. */
 export function writtenKeys({ sentFields }: LoadCall): string[] {
   return sentFields.filter((key) => !rowKeys.has(key));
-}
-
-/** The keys that are not what they were. */
-export function changedKeys(before: object, after: object): string[] {
-  const valueAt = (part: object, key: string) => (part as Record<string, unknown>)[key];
-  return Object.keys({ ...before, ...after }).filter(
-    (key) => !isDeepStrictEqual(valueAt(before, key), valueAt(after, key)),
-  );
 }
 
 async function addPart<Part extends object, Row extends PolicyRow>(
@@ -323,7 +322,7 @@ async function partUnderLock<Part extends object, Row extends PolicyRow>(
 
 function publishPart<Part extends object, Row extends PolicyRow>(
   services: Services,
-  { req, res }: GuardedCall,
+  { req, res, body }: GuardedCall,
   { collection, resource }: PartOptions<Part, Row>,
   name: string,
   verb: string,
@@ -333,9 +332,10 @@ function publishPart<Part extends object, Row extends PolicyRow>(
   return publishChange(services, {
     req,
     res,
+    body,
     action,
     target: { type: resource, id: name },
     change,
-    focus: { collection, name },
+    locate: locateInPart(collection, name),
   });
 }

@@ -1,11 +1,15 @@
-/** One administrator's change of the policy: guarded, audited, published, and in force when it is answered. */
+/** One administrator's change of the policy: guarded, proven by its cases, audited, published, in force when it is answered. */
 import type { Request, Response } from 'express';
+import Joi from 'joi';
 import { recordAudit } from '../audit/record.ts';
 import { refuseLockOut } from '../decision/lock-out.ts';
+import { brokenBy, type CaseResult, runCases } from '../decision/run-cases.ts';
 import { AppError } from '../errors.ts';
-import type { Policy } from '../policy/policy.ts';
-import { type Publication, publish } from '../policy/publish.ts';
-import type { PolicyDiff } from '../policy/store.ts';
+import { decisionsAt } from '../evaluators/decisions-at.ts';
+import { countDiff, type PolicyDiff } from '../policy/diff.ts';
+import { collections, type Policy } from '../policy/policy.ts';
+import { type Locate, type Publication, publish } from '../policy/publish.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import { principalFor } from '../sessions/authenticate.ts';
 import { identityOf } from '../sessions/request-access.ts';
@@ -13,60 +17,137 @@ import type { Transaction } from '../storage/postgres.ts';
 import { guardPublication } from './guard-escalation.ts';
 import { refreshCaller } from './under-lock.ts';
 
+/** What every change of the policy may be asked with. */
+export const changeQuery = Joi.object({
+  force: Joi.boolean().description('publish although cases break, for those who may override them'),
+});
+
 export interface ChangeRequest {
   req: Request;
   res: Response;
+  /** As it was sent: it may hold the author's `message`. */
+  body?: unknown;
   /** `<target type>.<verb>` for the audit trail. */
   action: string;
   target: { type: string; id: string };
-  change(policy: Policy, trx: Transaction): Policy | Promise<Policy>;
-  focus?: { collection: keyof Policy; name: string };
+  change(policy: Policy, trx: Transaction, before: Snapshot): Policy | Promise<Policy>;
+  locate?: Locate;
+  /** What else must hold of it before it is written; throws to refuse. */
+  guard?(publication: Publication): Promise<void>;
+  dryRun?: boolean;
 }
 
-/** Publishes; the reply says the revision that is in force now. */
-export async function publishChange(services: Services, request: ChangeRequest): Promise<Publication> {
+/** A publication, and the cases that it breaks although it was forced. */
+export interface ProvenPublication extends Publication {
+  broken: CaseResult[];
+}
+
+/**
+ * Publishes; the reply says the revision that is in force now. Throws `cases_broken` unless it is forced by `?force=true`
+ * of somebody who may `override`, `privilege_escalation`, `policy_locks_out`, and what `publish` throws.
+ */
+export async function publishChange(services: Services, request: ChangeRequest): Promise<ProvenPublication> {
   const { db, live, feed, decisions } = services;
-  const { req, res, action, target, change, focus } = request;
+  const { req, res, action, target, change, locate, guard, dryRun = false } = request;
   const actor = actorOf(req);
+  let broken: CaseResult[] = [];
   const publication = await publish({
     db,
     live,
     author: { id: actor.id, name: actor.name },
-    message: messageOf(req),
+    message: messageOf(request),
     change: async (policy, trx, before) => {
       await refreshCaller(services, req, trx, before);
-      return change(policy, trx);
+      return change(policy, trx, before);
     },
-    ...(focus && { focus }),
+    ...(locate && { locate }),
+    dryRun,
     guard: async (planned, trx) => {
       await guardPublication({ principal: principalFor(req, planned.before), decisions }, planned, trx);
       await refuseLockOut(trx, planned.before, planned.after);
+      await guard?.(planned);
+      broken = await casesBrokenBy(planned);
+      if (broken.length > 0 && !dryRun) await requireOverride(services, request, broken);
     },
     record: (done, trx) =>
       recordAudit(trx, {
         actor,
         action,
         target,
-        ...beforeAndAfter(done.diff),
+        ...beforeAndAfter(done, broken),
         revision: done.after.revision,
       }),
   });
-  if (publication.after !== publication.before)
+  const inForce = dryRun ? publication.before : publication.after;
+  if (publication.after !== publication.before && !dryRun)
     feed.announce([{ kind: 'policy', subject: String(publication.after.revision) }]);
-  res.setHeader('Castellan-Revision', String(publication.after.revision));
-  return publication;
+  res.setHeader('Castellan-Revision', String(inForce.revision));
+  return { ...publication, broken };
 }
 
+/** The cases that hold before it and not after it, and the new ones that do not hold. */
+export async function casesBrokenBy({
+  before,
+  after,
+}: Pick<Publication, 'before' | 'after'>): Promise<CaseResult[]> {
+  const results = await runCases(after.policy.cases, after, decisionsAt);
+  if (results.every(({ passed }) => passed)) return [];
+  return brokenBy(await runCases(before.policy.cases, before, decisionsAt), results);
+}
+
+const MOST_TOLD = 100;
+
+/** Breaking cases needs to be asked for, and an action of its own. */
+async function requireOverride(
+  { gatekeeper }: Services,
+  { req, res }: ChangeRequest,
+  broken: readonly CaseResult[],
+): Promise<void> {
+  if (req.query['force'] !== 'true') {
+    const cases = broken.slice(0, MOST_TOLD);
+    throw new AppError('cases_broken', {
+      message: `${broken.length === 1 ? '1 case' : `${broken.length} cases`} would no longer hold: ${cases
+        .slice(0, 5)
+        .map(({ id }) => id)
+        .join(', ')}`,
+      members: { cases },
+    });
+  }
+  await gatekeeper.requireAllowed(req, res, { action: 'override', resource: 'castellan.policy' }, {});
+}
+
+/** Of so many parts the audit trail tells each; of more, how many, and the revision has them all. */
+const MOST_AUDITED = 20;
+
 /** Of a single part its two states; of several, what each was and is. */
-function beforeAndAfter(diff: PolicyDiff): { before?: unknown; after?: unknown } {
-  const parts = [diff.resourceTypes, diff.roles, diff.rules];
-  const before = parts.flatMap(({ changed, removed }) => [
-    ...changed.map((change) => change.before),
-    ...removed,
-  ]);
-  const after = parts.flatMap(({ changed, added }) => [...changed.map((change) => change.after), ...added]);
+function beforeAndAfter(
+  { before, after, diff }: Publication,
+  broken: readonly CaseResult[],
+): { before?: unknown; after?: unknown } {
+  const forced = broken.length > 0 && {
+    forced: { brokenCases: broken.map(({ id }) => id).slice(0, MOST_TOLD) },
+  };
+  const { added, changed, removed } = countDiff(diff);
+  if (added + changed + removed > MOST_AUDITED)
+    return {
+      before: { revision: before.revision, digest: before.digest },
+      after: { revision: after.revision, digest: after.digest, added, changed, removed, ...forced },
+    };
+  const states = partsOf(diff);
   const single = (list: object[]) => (list.length > 1 ? list : list[0]);
-  return { before: single(before), after: single(after) };
+  const told = single(states.after);
+  return {
+    before: single(states.before),
+    after: forced ? { ...(told && { changed: told }), ...forced } : told,
+  };
+}
+
+function partsOf(diff: PolicyDiff): { before: object[]; after: object[] } {
+  const parts = collections.map((collection) => diff[collection]);
+  return {
+    before: parts.flatMap(({ changed, removed }) => [...changed.map((change) => change.before), ...removed]),
+    after: parts.flatMap(({ changed, added }) => [...changed.map((change) => change.after), ...added]),
+  };
 }
 
 /** Who acts, for the audit trail and as author of revisions. */
@@ -80,12 +161,17 @@ export function actorOf(req: Request) {
   };
 }
 
-/** The author's words, from the header `Castellan-Message`; percent-encoded where they are not ASCII. */
-function messageOf(req: Request): string {
+/** The author's words, from the header `Castellan-Message` (percent-encoded where not ASCII) or `message` of the body. */
+function messageOf({ req, body }: ChangeRequest): string {
   const header = req.headers['castellan-message'];
-  if (typeof header !== 'string') return '';
+  const given = typeof header === 'string' ? decoded(header) : messageInBody(body);
   // Postgres has no place for U+0000 in a text.
-  return decoded(header).replaceAll('\0', '').slice(0, 500);
+  return given.replaceAll('\0', '').slice(0, 500);
+}
+
+function messageInBody(body: unknown): string {
+  const message = typeof body === 'object' && body !== null && 'message' in body ? body.message : undefined;
+  return typeof message === 'string' ? message : '';
 }
 
 function decoded(header: string): string {

@@ -5,6 +5,7 @@ import { ResourceTypeRow } from '../policy/models.ts';
 import { listOf, type Policy, type ResourceType } from '../policy/policy.ts';
 import { resourceTypeSchema, shapeResourceType } from '../policy/rule-schema.ts';
 import type { Services } from '../services.ts';
+import { typeAttributes } from './guard-parts.ts';
 import { partEndpoints } from './policy-parts.ts';
 
 export function resourceTypeEndpoints(services: Services) {
@@ -17,7 +18,7 @@ export function resourceTypeEndpoints(services: Services) {
     schema: resourceTypeSchema,
     shape: shapeResourceType,
     rows: (db) => ResourceTypeRow.query(db),
-    attributesOf: ({ type, evaluator }) => ({ id: type, evaluator }),
+    attributesOf: typeAttributes,
     refuseRemoval,
     inUse: 'resource_type_in_use',
   });

@@ -5,6 +5,7 @@ import type { Policy, Role } from '../policy/policy.ts';
 import { roleSchema, shapeRole } from '../policy/rule-schema.ts';
 import type { Services } from '../services.ts';
 import type { Transaction } from '../storage/postgres.ts';
+import { roleAttributes } from './guard-parts.ts';
 import { partEndpoints } from './policy-parts.ts';
 
 export function roleEndpoints(services: Services) {
@@ -17,7 +18,7 @@ export function roleEndpoints(services: Services) {
     schema: roleSchema,
     shape: shapeRole,
     rows: (db) => RoleRow.query(db).where('builtIn', false),
-    attributesOf: ({ key, name, inherits }) => ({ id: key, name, inherits }),
+    attributesOf: roleAttributes,
     refuseRemoval,
     inUse: 'role_in_use',
   });

@@ -6,15 +6,18 @@ import { showReadable } from '../enforcement/mask.ts';
 import { AppError, type Problem, policyInvalid } from '../errors.ts';
 import { pageKeys } from '../http/page.ts';
 import { checkRule } from '../policy/check-rule.ts';
+import { changedKeys } from '../policy/diff.ts';
 import { RuleRow, toRule } from '../policy/models.ts';
-import { listOf, type Policy, type Rule, ruleAttributes } from '../policy/policy.ts';
+import { type Policy, type Rule, ruleAttributes } from '../policy/policy.ts';
+import { ruleId } from '../policy/policy-document.ts';
+import { locateInPart } from '../policy/publish.ts';
 import { ruleSchema, shapeRule } from '../policy/rule-schema.ts';
 import type { Services } from '../services.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import { impactOf } from './impact.ts';
 import { listReadable, type ReadablePage } from './list-readable.ts';
-import { changedKeys, withoutRowKeys, writtenKeys } from './policy-parts.ts';
-import { etagOf, publishChange, requireVersion } from './publish-change.ts';
+import { withoutRowKeys, writtenKeys } from './policy-parts.ts';
+import { changeQuery, etagOf, publishChange, requireVersion } from './publish-change.ts';
 import { admitted } from './under-lock.ts';
 
 const path = '/api/v1/admin/rules';
@@ -37,6 +40,7 @@ const writeErrors = [
   'policy_locks_out',
   'stale_version',
   'conflict',
+  'cases_broken',
 ] as const;
 
 interface RuleFilter extends ReadablePage {
@@ -81,6 +85,7 @@ export function ruleEndpoints(services: Services): GuardedEndpoint[] {
       method: 'post',
       path,
       summary: 'Add a rule',
+      query: changeQuery,
       bodyShape: ruleSchema,
       access: {
         ...question('create'),
@@ -121,6 +126,7 @@ export function ruleEndpoints(services: Services): GuardedEndpoint[] {
       method: 'put',
       path: `${path}/:id`,
       summary: 'Replace a rule',
+      query: changeQuery,
       params,
       bodyShape: ruleSchema,
       access: { ...question('update'), load },
@@ -132,6 +138,7 @@ export function ruleEndpoints(services: Services): GuardedEndpoint[] {
       method: 'patch',
       path: `${path}/:id`,
       summary: 'Change parts of a rule; null takes a part away (RFC 7396, one level)',
+      query: changeQuery,
       params,
       bodyShape: Joi.object().unknown(true),
       access: { ...question('update'), load },
@@ -143,6 +150,7 @@ export function ruleEndpoints(services: Services): GuardedEndpoint[] {
       method: 'delete',
       path: `${path}/:id`,
       summary: 'Remove a rule',
+      query: changeQuery,
       params,
       access: { ...question('delete'), load },
       reply: { status: 204, description: 'It is gone' },
@@ -193,23 +201,6 @@ async function answerRule(services: Services, call: GuardedCall, id: string, sta
   };
 }
 
-function makeId(rule: Rule): string {
-  const words = [
-    rule.role ?? 'principal',
-    rule.inverted ? 'not' : '',
-    listOf(rule.action)[0],
-    listOf(rule.subject)[0],
-  ]
-    .filter(Boolean)
-    .join('-');
-  const slug = words
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+/, '')
-    .slice(0, 80);
-  return `${slug || 'rule'}-${randomBytes(3).toString('hex')}`;
-}
-
 /** Shape and meaning at once: keys of the wrong shape are left out, so that the meaning of the others is judged too. */
 function problemsOf({ live }: Services, body: unknown): { rule: Rule | undefined; problems: Problem[] } {
   const { value, problems } = shapeRule(withoutRowKeys(body));
@@ -225,7 +216,10 @@ function problemsOf({ live }: Services, body: unknown): { rule: Rule | undefined
   );
   const found = [...problems, ...checked.problems.filter((problem) => !misshapen.has(keyOf(problem)))];
   if (found.length > 0) return { rule: undefined, problems: found };
-  return { rule: { ...value, id: value.id ?? makeId(value) }, problems: found };
+  return {
+    rule: { ...value, id: value.id ?? ruleId(value, randomBytes(3).toString('hex')) },
+    problems: found,
+  };
 }
 
 /** The rule in a body, with its defaults and an id. Throws `policy_invalid` with every problem. */
@@ -257,10 +251,11 @@ async function addRule(services: Services, call: GuardedCall) {
   await publishChange(services, {
     req,
     res,
+    body,
     action: 'rule.create',
     target: { type: 'castellan.rule', id: rule.id },
     change,
-    focus: { collection: 'rules', name: rule.id },
+    locate: locateInPart('rules', rule.id),
   });
   return answerRule(services, call, rule.id, 201);
 }
@@ -288,10 +283,11 @@ async function changeRule(
   await publishChange(services, {
     req,
     res,
+    body,
     action: 'rule.update',
     target: { type: 'castellan.rule', id },
     change,
-    focus: { collection: 'rules', name: id },
+    locate: locateInPart('rules', id),
   });
   return answerRule(services, call, id, 200);
 }

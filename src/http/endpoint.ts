@@ -2,13 +2,15 @@
 import type { Request, RequestHandler, Response, Router } from 'express';
 import Joi from 'joi';
 import { AppError, type ErrorCode, type FieldError } from '../errors.ts';
-import type { BodyReader } from './json-body.ts';
+import type { BodyOptions, BodyReader } from './json-body.ts';
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
 export interface Reply {
   status: number;
   body?: unknown;
+  /** Sent as it is, instead of `body` as JSON. */
+  text?: { type: string; content: string };
   headers?: Record<string, string>;
 }
 
@@ -36,6 +38,8 @@ export interface Endpoint<Access, Context> {
   body?: Joi.ObjectSchema;
   /** What the body looks like, where the handler checks it itself. */
   bodyShape?: Joi.Schema;
+  /** Where more than JSON of the usual size is read. */
+  bodyOptions?: BodyOptions;
   /** The answer when all goes well. */
   reply: { status: number; description: string; shape?: Joi.Schema };
   /** Codes of errors beside those that any endpoint can give. */
@@ -93,7 +97,8 @@ function serve<Access, Context>(
       throw new AppError('invalid_request', { message: 'the address contains U+0000' });
     const params = parse(endpoint.params ?? anyStrings, req.params, '/params') as Record<string, string>;
     const query = parse(endpoint.query ?? nothing, { ...req.query }, '/query');
-    const sent = endpoint.body || endpoint.bodyShape ? await readBody(req, res) : undefined;
+    const sent =
+      endpoint.body || endpoint.bodyShape ? await readBody(req, res, endpoint.bodyOptions) : undefined;
     const body = endpoint.body ? parse(endpoint.body, sent ?? {}, '') : sent;
     const sentFields = typeof sent === 'object' && sent !== null ? Object.keys(sent) : [];
     const call = { req, res, params, query, body, sentFields };
@@ -124,9 +129,10 @@ export function parse(schema: Joi.ObjectSchema, value: unknown, base: string): u
   });
 }
 
-function send(res: Response, { status, body, headers = {} }: Reply): void {
+function send(res: Response, { status, body, text, headers = {} }: Reply): void {
   for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
   if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'no-store');
-  if (body === undefined) res.status(status).end();
+  if (text) res.status(status).type(text.type).send(text.content);
+  else if (body === undefined) res.status(status).end();
   else res.status(status).json(body);
 }

@@ -1,5 +1,5 @@
 /** JSON bodies, read strictly: one media type, a size limit, and I-JSON (RFC 7493), so that every reader sees the same. */
-import express, { type Request, type Response } from 'express';
+import express, { type Request, type RequestHandler, type Response } from 'express';
 import { type JSONVisitor, printParseErrorCode, visit } from 'jsonc-parser';
 import { AppError } from '../errors.ts';
 
@@ -9,23 +9,39 @@ const DEEPEST = 64;
 /** A megabyte of keys that nobody knows would be complained about one by one, for seconds. */
 const MOST_KEYS = 1000;
 
-export type BodyReader = (req: Request, res: Response) => Promise<unknown>;
+/** What an endpoint reads beside JSON of the usual size. */
+export interface BodyOptions {
+  /** Instead of the limit of all other endpoints, unpacked. */
+  limitBytes?: number;
+  /** Reads other media types; throws what it refuses. */
+  parsers?: Readonly<Record<string, (text: string) => unknown>>;
+}
+
+export type BodyReader = (req: Request, res: Response, options?: BodyOptions) => Promise<unknown>;
 
 /**
  * A reader of JSON bodies up to `limitBytes`, unpacked. An absent body reads as undefined.
  * Throws `unsupported_media_type`, `body_too_large` and `malformed_json`.
  */
 export function jsonBodyReader(limitBytes: number): BodyReader {
-  const readBytes = express.raw({ type: () => true, limit: limitBytes });
-  return async (req, res) => {
+  const readers = new Map<number, RequestHandler>();
+  const readerOf = (limit: number) => {
+    const reader = readers.get(limit) ?? express.raw({ type: () => true, limit });
+    readers.set(limit, reader);
+    return reader;
+  };
+  return async (req, res, { limitBytes: limit = limitBytes, parsers = {} } = {}) => {
     if (!hasBody(req)) return undefined;
-    if (!req.is(['application/json', 'application/*+json'])) {
-      throw new AppError('unsupported_media_type', { message: 'send the body as application/json' });
+    const other = Object.keys(parsers).find((type) => req.is(type));
+    const parse = other === undefined ? parseStrictJson : parsers[other];
+    if (!parse || (other === undefined && !req.is(['application/json', 'application/*+json']))) {
+      const types = ['application/json', ...Object.keys(parsers)].join(' or ');
+      throw new AppError('unsupported_media_type', { message: `send the body as ${types}` });
     }
     await new Promise<void>((resolve, reject) =>
-      readBytes(req, res, (error?: unknown) => (error ? reject(error) : resolve())),
+      readerOf(limit)(req, res, (error?: unknown) => (error ? reject(error) : resolve())),
     );
-    return Buffer.isBuffer(req.body) && req.body.length > 0 ? parseStrictJson(decode(req.body)) : undefined;
+    return Buffer.isBuffer(req.body) && req.body.length > 0 ? parse(decode(req.body)) : undefined;
   };
 }
 

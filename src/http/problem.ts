@@ -36,6 +36,7 @@ function toProblem(error: AppError, requestId: string): Record<string, unknown> 
     requestId,
     ...(error.errors && { errors: error.errors.map(({ pointer, message }) => ({ pointer, message })) }),
     ...(error.problems && { problems: error.problems }),
+    ...error.members,
   };
 }
 

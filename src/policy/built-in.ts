@@ -59,7 +59,14 @@ export const builtInTypes: readonly ResourceType[] = [
   builtIn('castellan.session', 'A login session of an account', ['read', 'delete'], {
     accountId: { type: 'uuid' },
   }),
-  builtIn('castellan.policy', 'The policy as a whole', ['read', 'update', 'escalate'], {}),
+  builtIn('castellan.policy', 'The policy as a whole', ['read', 'update', 'escalate', 'override'], {}),
+  builtIn('castellan.decision', 'A decision that was made', ['read'], {
+    principal: string,
+    action: string,
+    resource: string,
+    allow: { type: 'boolean' },
+    at: date,
+  }),
 ];
 
 /** Facts of a principal beside its declared attributes. */

@@ -12,7 +12,7 @@ import {
   type ResourceType,
   type Rule,
 } from './policy.ts';
-import { closest } from './suggest.ts';
+import { closest, unknownName } from './suggest.ts';
 
 /** What a rule may refer to. */
 export interface Vocabulary {
@@ -68,7 +68,7 @@ function checkHolder(rule: Rule, { roles, types }: Vocabulary, base: string): Pr
     // Principals may be of types that nobody registered, but a name that is close to a known one is taken for a slip.
     const [type = ''] = rule.principal.split(':');
     const isSlip = !types.has(type) && closest(type, types.keys()) !== undefined;
-    return isSlip ? [unknown(`${base}/principal`, 'type', type, [...types.keys()])] : [];
+    return isSlip ? [unknownName(`${base}/principal`, 'type', type, [...types.keys()])] : [];
   }
   if (
     rule.role === undefined ||
@@ -76,7 +76,7 @@ function checkHolder(rule: Rule, { roles, types }: Vocabulary, base: string): Pr
     (builtInRoles as readonly string[]).includes(rule.role)
   )
     return [];
-  return [unknown(`${base}/role`, 'role', rule.role, [...roles, ...builtInRoles])];
+  return [unknownName(`${base}/role`, 'role', rule.role, [...roles, ...builtInRoles])];
 }
 
 function checkWhat(rule: Rule, { types }: Vocabulary, base: string): Problem[] {
@@ -85,7 +85,7 @@ function checkWhat(rule: Rule, { types }: Vocabulary, base: string): Problem[] {
   subjects.forEach((name, index) => {
     if (name !== ANY_TYPE && !types.has(name))
       problems.push(
-        unknown(at(base, 'subject', rule.subject, index), 'type', name, [...types.keys(), ANY_TYPE]),
+        unknownName(at(base, 'subject', rule.subject, index), 'type', name, [...types.keys(), ANY_TYPE]),
       );
   });
   listOf(rule.action).forEach((action, index) => {
@@ -99,7 +99,7 @@ function checkWhat(rule: Rule, { types }: Vocabulary, base: string): Problem[] {
     const asked = without.includes(ANY_TYPE) ? [...types.values()] : without.map((name) => types.get(name));
     const candidates = [...asked.flatMap((type) => type?.actions ?? []), ANY_ACTION];
     problems.push(
-      unknown(
+      unknownName(
         at(base, 'action', rule.action, index),
         'action',
         action,
@@ -243,19 +243,4 @@ function resolveAttribute(
 
 function at(base: string, key: string, value: string | string[], index: number): string {
   return Array.isArray(value) ? `${base}/${key}/${index}` : `${base}/${key}`;
-}
-
-function unknown(pointer: string, what: string, name: string, known: string[], of = ''): Problem {
-  const suggestion = closest(name, known);
-  const hint = suggestion
-    ? `; did you mean ${suggestion}?`
-    : known.length <= 20
-      ? `; there are ${[...new Set(known)].join(', ')}`
-      : '';
-  return {
-    pointer,
-    code: `unknown_${what}`,
-    message: `${name} is not a known ${what}${of}${hint}`,
-    ...(suggestion && { suggestion }),
-  };
 }

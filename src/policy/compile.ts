@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto';
 import type { Problem } from '../errors.ts';
 import { canonicalId } from './attributes.ts';
+import { checkCases } from './check-cases.ts';
 import { checkParts } from './check-parts.ts';
 import { checkRule, type Vocabulary } from './check-rule.ts';
-import { listOf, type Policy, type Role, type Rule } from './policy.ts';
+import { emptyPolicy, listOf, type Policy, type Role, type Rule } from './policy.ts';
 import type { CompiledRule, Snapshot } from './snapshot.ts';
 
 export interface CompileOptions {
@@ -25,6 +26,7 @@ export function compile(policy: Policy, options: CompileOptions): Compiled {
   const types = new Map(policy.resourceTypes.map((type) => [type.type, type]));
   const roles = new Map(policy.roles.map((role) => [role.key, role]));
   const rules = compileRules(policy, { types, roles: new Set(roles.keys()) }, options.previous, problems);
+  problems.push(...checkCases(policy, types, roles));
   if (problems.length > 0) return { problems };
   const snapshot: Snapshot = {
     revision: options.revision,
@@ -43,7 +45,7 @@ export function compile(policy: Policy, options: CompileOptions): Compiled {
 
 /** Before the first revision: no types, no rules, so everything is denied. */
 export function emptySnapshot(): Snapshot {
-  const policy: Policy = { resourceTypes: [], roles: [], rules: [] };
+  const policy = emptyPolicy();
   return Object.freeze({
     revision: 0,
     digest: digestOf(policy),
@@ -68,7 +70,8 @@ export function canonicalText(policy: Policy): string {
   const resourceTypes = policy.resourceTypes.toSorted((a, b) => order(a.type, b.type)).map(partText);
   const roles = policy.roles.toSorted((a, b) => order(a.key, b.key)).map(partText);
   const rules = policy.rules.toSorted((a, b) => order(a.id, b.id)).map(partText);
-  return `{"resourceTypes":[${resourceTypes}],"roles":[${roles}],"rules":[${rules}]}`;
+  const cases = policy.cases.toSorted((a, b) => order(a.id, b.id)).map(partText);
+  return `{"resourceTypes":[${resourceTypes}],"roles":[${roles}],"rules":[${rules}],"cases":[${cases}]}`;
 }
 
 /** Parts are never changed in place, so the text of one that was not touched is not made again. */

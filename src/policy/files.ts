@@ -3,9 +3,10 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, extname, join, relative } from 'node:path';
 import { parseDocument } from 'yaml';
-import { type Problem, policyInvalid } from '../errors.ts';
-import type { Policy, ResourceType, Role, Rule } from './policy.ts';
-import { policySchema, shape, shapeRule } from './rule-schema.ts';
+import { AppError, type Problem, policyInvalid } from '../errors.ts';
+import { parseStrictJson } from '../http/json-body.ts';
+import { collections, emptyPolicy, nameOf, type Part, type Policy } from './policy.ts';
+import { readDocument } from './policy-document.ts';
 
 const extensions = new Set(['.yaml', '.yml', '.json']);
 
@@ -16,6 +17,15 @@ export async function readPolicyFiles(path: string): Promise<Policy> {
   const problems = parts.flatMap((part) => part.problems);
   if (problems.length > 0) throw policyInvalid(problems);
   return mergeAll(parts.map((part) => part.policy));
+}
+
+/** A document sent as YAML, held to what JSON bodies are held to. Throws `malformed_json`. */
+export function parsePolicyYaml(text: string): unknown {
+  const document = parseDocument(text, { uniqueKeys: true });
+  const [error] = document.errors;
+  if (error)
+    throw new AppError('malformed_json', { message: `it is not YAML: ${error.message}`, cause: error });
+  return parseStrictJson(JSON.stringify(document.toJS({ maxAliasCount: 100 })));
 }
 
 /** The folder of policies that comes with the gateway. */
@@ -29,24 +39,14 @@ export function shippedPolicies(): string {
 }
 
 /** One policy of several: a part of a later one replaces the part of the same name. */
-export function mergeAll(policies: Policy[]): Policy {
-  const merge = <T>(lists: T[][], nameOf: (part: T) => string): T[] => [
-    ...new Map(lists.flat().map((part) => [nameOf(part), part])).values(),
-  ];
-  return {
-    resourceTypes: merge(
-      policies.map((policy) => policy.resourceTypes),
-      (type: ResourceType) => type.type,
-    ),
-    roles: merge(
-      policies.map((policy) => policy.roles),
-      (role: Role) => role.key,
-    ),
-    rules: merge(
-      policies.map((policy) => policy.rules),
-      (rule: Rule) => rule.id,
-    ),
-  };
+export function mergeAll(policies: readonly Policy[]): Policy {
+  const merged = emptyPolicy();
+  for (const collection of collections) {
+    const parts = policies.flatMap((policy): Part[] => policy[collection]);
+    const byName = new Map(parts.map((part) => [nameOf(collection, part), part]));
+    Object.assign(merged, { [collection]: [...byName.values()] });
+  }
+  return merged;
 }
 
 async function listFiles(path: string): Promise<string[]> {
@@ -63,11 +63,10 @@ async function readPolicyFile(file: string, name: string): Promise<{ policy: Pol
   const syntax = document.errors.map(
     (error): Problem => ({ pointer: '', code: 'syntax', message: `${name}: ${error.message}` }),
   );
-  if (syntax.length > 0) return { policy: { resourceTypes: [], roles: [], rules: [] }, problems: syntax };
-  const { value, problems } = shape<Policy>(policySchema, document.toJS(), '');
-  const rules = problems.length > 0 ? [] : value.rules.map((rule) => shapeRule(rule).value);
+  if (syntax.length > 0) return { policy: emptyPolicy(), problems: syntax };
+  const { policy, problems } = readDocument(document.toJS());
   return {
-    policy: { resourceTypes: value?.resourceTypes ?? [], roles: value?.roles ?? [], rules },
+    policy,
     problems: problems.map((problem) => ({ ...problem, message: `${name}: ${problem.message}` })),
   };
 }

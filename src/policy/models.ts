@@ -1,6 +1,6 @@
 /** The policy's rows: Objection models and their way to and from the policy's shapes. */
 import { Model } from 'objection';
-import type { ResourceType, Role, Rule } from './policy.ts';
+import type { Case, ResourceType, Role, Rule } from './policy.ts';
 
 export abstract class PolicyRow extends Model {
   declare version: number;
@@ -54,6 +54,12 @@ export class ResourceTypeRow extends PolicyRow {
   declare evaluator: string;
 }
 
+export class CaseRow extends PolicyRow {
+  static override tableName = 'cases';
+  declare id: string;
+  declare body: Case;
+}
+
 export class RevisionRow extends Model {
   static override tableName = 'revisions';
   static override idColumn = 'number';
@@ -65,6 +71,8 @@ export class RevisionRow extends Model {
   declare diff: object;
   declare policy: object;
   declare digest: string;
+  /** Only where it was asked for. */
+  declare changes: { added: number; changed: number; removed: number };
 }
 
 export function toRule(row: RuleRow): Rule {
@@ -109,6 +117,11 @@ export function ruleColumns(rule: Rule): Record<string, unknown> {
 /** The columns of a resource type. */
 export function resourceTypeColumns(type: ResourceType): Record<string, unknown> {
   return { ...type, actions: JSON.stringify(type.actions), attributes: JSON.stringify(type.attributes) };
+}
+
+/** The columns of a case. */
+export function caseColumns(case_: Case): Record<string, unknown> {
+  return { id: case_.id, body: JSON.stringify(case_) };
 }
 
 export function toRole(row: RoleRow, inherits: string[]): Role {

@@ -62,11 +62,85 @@ export interface Rule {
   validUntil: string | null;
 }
 
-/** All roles, resource types and rules together. */
+/** Who asks, as a case or an explanation says it: attributes beside the rest, or under `attributes`. */
+export type AskedPrincipal =
+  | 'anonymous'
+  | { type?: string; id?: string; roles?: string[]; attributes?: Attributes; [attribute: string]: unknown };
+
+/** What it is done to: attributes beside the rest, or under `attributes`. */
+export interface AskedResource {
+  type: string;
+  id?: string;
+  attributes?: Attributes;
+  [attribute: string]: unknown;
+}
+
+export type AskedAction = string | { name: string; properties?: Attributes };
+
+type Attributes = Record<string, unknown>;
+
+/** One question, as people write it. */
+export interface Question {
+  principal: AskedPrincipal;
+  action: AskedAction;
+  resource: AskedResource;
+  context?: Attributes;
+}
+
+/** A question and what the policy must decide: a test of the policy that travels with it. */
+export interface SingleCase extends Question {
+  id: string;
+  name?: string;
+  /** The instant it is asked at, ISO 8601 UTC; left out: now. */
+  at?: string;
+  expect: 'allow' | 'deny';
+  /** The rule that must settle it; null: none does. */
+  rule?: string | null;
+  /** Each field, and whether the request may touch it. */
+  fields?: Record<string, boolean>;
+}
+
+/** A table of principal × resource × action: what `allow` does not list must be denied. */
+export interface CaseMatrix {
+  id: string;
+  name?: string;
+  at?: string;
+  context?: Attributes;
+  principals: Record<string, AskedPrincipal>;
+  resources: Record<string, AskedResource>;
+  actions: string[];
+  /** principal -> resource -> the actions that are allowed */
+  allow: Record<string, Record<string, string[]>>;
+}
+
+export type Case = SingleCase | CaseMatrix;
+
+/** All roles, resource types and rules together, and the cases that they must decide. */
 export interface Policy {
   resourceTypes: ResourceType[];
   roles: Role[];
   rules: Rule[];
+  cases: Case[];
+}
+
+/** A kind of part of the policy, and the property that names each of its parts. */
+export const partNames = { resourceTypes: 'type', roles: 'key', rules: 'id', cases: 'id' } as const;
+
+export type Collection = keyof typeof partNames;
+
+/** A part of the policy, of whatever kind. */
+export type Part = Policy[Collection][number];
+
+export const collections = Object.keys(partNames) as Collection[];
+
+/** The name of a part of the policy. */
+export function nameOf(collection: Collection, part: Part): string {
+  return (part as unknown as Record<string, string>)[partNames[collection]] ?? '';
+}
+
+/** A policy without anything in it. */
+export function emptyPolicy(): Policy {
+  return { resourceTypes: [], roles: [], rules: [], cases: [] };
 }
 
 export const ANY_ACTION = 'manage';

@@ -2,17 +2,11 @@
 import { AppError, type Problem, policyInvalid } from '../errors.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
 import { canonicalText } from './compile.ts';
+import { diffPolicies, isEmptyDiff, type PolicyDiff } from './diff.ts';
 import type { LivePolicy } from './live-policy.ts';
-import type { Policy } from './policy.ts';
+import { type Collection, collections, nameOf, type Policy } from './policy.ts';
 import type { Snapshot } from './snapshot.ts';
-import {
-  currentRevision,
-  diffPolicies,
-  isEmptyDiff,
-  loadPolicy,
-  type PolicyDiff,
-  writeDiff,
-} from './store.ts';
+import { currentRevision, loadPolicy, writeDiff } from './store.ts';
 
 export interface Author {
   id: string | null;
@@ -31,9 +25,14 @@ export interface PublishOptions {
   guard?(publication: Publication, trx: Transaction): Promise<void> | void;
   /** Joins the transaction once all is written: the audit entry. */
   record?(publication: Publication, trx: Transaction): Promise<void>;
-  /** The part that is being edited: problems below it are pointed at from there. */
-  focus?: { collection: keyof Policy; name: string };
+  /** Where in what was sent a problem of the new policy is; left out: where it is in the policy. */
+  locate?: Locate;
+  /** Everything but writing it. */
+  dryRun?: boolean;
 }
+
+/** Finds a problem of a policy in the document that a person sent. */
+export type Locate = (problem: Problem, policy: Policy) => Problem;
 
 export interface Publication {
   before: Snapshot;
@@ -60,6 +59,7 @@ export async function publish(options: PublishOptions): Promise<Publication> {
     if (isEmptyDiff(diff)) return { before, after: before, diff };
     const publication = { before, after: compileNext(policy, before, options), diff };
     await options.guard?.(publication, trx);
+    if (options.dryRun) return publication;
     await writeDiff(trx, diff).catch(explainConflict);
     await trx('revisions').insert({
       number: publication.after.revision,
@@ -73,7 +73,7 @@ export async function publish(options: PublishOptions): Promise<Publication> {
     await options.record?.(publication, trx);
     return publication;
   });
-  options.live.adopt(publication.after);
+  if (!options.dryRun) options.live.adopt(publication.after);
   return publication;
 }
 
@@ -85,30 +85,49 @@ export async function snapshotInForce(trx: Transaction, live: LivePolicy): Promi
   return live.compile(policy, revision);
 }
 
-function compileNext(policy: Policy, before: Snapshot, { live, focus }: PublishOptions): Snapshot {
+function compileNext(policy: Policy, before: Snapshot, { live, locate }: PublishOptions): Snapshot {
   try {
     return live.compile(policy, before.revision + 1);
   } catch (cause) {
-    if (!(cause instanceof AppError && cause.problems && focus)) throw cause;
-    throw policyInvalid(pointFrom(cause.problems, policy, focus));
+    if (!(cause instanceof AppError && cause.problems && locate)) throw cause;
+    throw policyInvalid(cause.problems.map((problem) => locate(problem, policy)));
   }
 }
 
-function pointFrom(
-  problems: readonly Problem[],
-  policy: Policy,
-  { collection, name }: NonNullable<PublishOptions['focus']>,
-): readonly Problem[] {
-  const names = { resourceTypes: 'type', roles: 'key', rules: 'id' } as const;
-  const index = policy[collection].findIndex(
-    (part) => (part as unknown as Record<string, unknown>)[names[collection]] === name,
-  );
-  const prefix = `/${collection}/${index}/`;
-  return problems.map((problem) =>
-    problem.pointer.startsWith(prefix)
+/** For a part that is edited by itself: problems in it are pointed at from there. */
+export function locateInPart(collection: Collection, name: string): Locate {
+  return (problem, policy) => {
+    const index = policy[collection].findIndex((part) => nameOf(collection, part) === name);
+    const prefix = `/${collection}/${index}/`;
+    return problem.pointer.startsWith(prefix)
       ? { ...problem, pointer: problem.pointer.slice(prefix.length - 1) }
-      : problem,
+      : problem;
+  };
+}
+
+/** For a document that was merged in: where the part is in it; a part that is not in it is named in the message. */
+export function locateInDocument(document: Policy): Locate {
+  const places = new Map(
+    collections.map((collection) => [
+      collection,
+      new Map(document[collection].map((part, index) => [nameOf(collection, part), index])),
+    ]),
   );
+  return (problem, policy) => {
+    const [, collection, index = '', ...below] = problem.pointer.split('/');
+    if (!isCollection(collection)) return problem;
+    const part = policy[collection][Number(index)];
+    if (!part) return problem;
+    const name = nameOf(collection, part);
+    const place = places.get(collection)?.get(name);
+    return place === undefined
+      ? { ...problem, message: `${name}: ${problem.message}` }
+      : { ...problem, pointer: ['', collection, place, ...below].join('/') };
+  };
+}
+
+function isCollection(name: string | undefined): name is Collection {
+  return (collections as readonly (string | undefined)[]).includes(name);
 }
 
 const FOREIGN_KEY_VIOLATION = '23503';

@@ -2,8 +2,9 @@
 import Joi from 'joi';
 import type { Problem } from '../errors.ts';
 import { attributeTypes, canonical, misfit } from './attributes.ts';
+import { caseSchema } from './case-schema.ts';
 import { escapePointer } from './parse-condition.ts';
-import type { ResourceType, Role, Rule } from './policy.ts';
+import type { Case, ResourceType, Role, Rule } from './policy.ts';
 import { closest } from './suggest.ts';
 
 const ruleId = Joi.string().pattern(/^[a-z0-9][a-z0-9-]{0,99}$/, 'slug');
@@ -72,11 +73,18 @@ export const resourceTypeSchema = Joi.object({
   evaluator: Joi.string().default('casl'),
 });
 
+/** Named in every policy, though nothing may be in them yet. */
+const notYet = Joi.array().max(0).messages({ 'array.max': 'must be empty: this version keeps none' });
+
 export const policySchema = Joi.object({
+  $schema: Joi.string(),
   version: Joi.number().valid(1).required(),
   resourceTypes: Joi.array().items(resourceTypeSchema).default([]),
   roles: Joi.array().items(roleSchema).default([]),
   rules: Joi.array().items(ruleSchema).default([]),
+  routes: notYet,
+  entities: notYet,
+  cases: Joi.array().items(caseSchema).default([]),
 });
 
 export type Shaped<T> = { value: T; problems: Problem[] };
@@ -95,8 +103,12 @@ export function shapeResourceType(input: unknown, base = ''): Shaped<ResourceTyp
   return shape(resourceTypeSchema, input, base);
 }
 
+export function shapeCase(input: unknown, base = ''): Shaped<Case> {
+  return shape(caseSchema, input, base);
+}
+
 /** Checks a shape; every deviation is a problem with its pointer, and an unknown key gets a suggestion. */
-export function shape<T>(schema: Joi.ObjectSchema, input: unknown, base: string): Shaped<T> {
+export function shape<T>(schema: Joi.Schema, input: unknown, base: string): Shaped<T> {
   const { error, value } = schema.required().validate(input, {
     abortEarly: false,
     convert: false,
@@ -105,7 +117,7 @@ export function shape<T>(schema: Joi.ObjectSchema, input: unknown, base: string)
   return { value, problems: (error?.details ?? []).map((detail) => toProblem(detail, schema, base)) };
 }
 
-function toProblem(detail: Joi.ValidationErrorItem, schema: Joi.ObjectSchema, base: string): Problem {
+function toProblem(detail: Joi.ValidationErrorItem, schema: Joi.Schema, base: string): Problem {
   const pointer = base + detail.path.map((part) => `/${escapePointer(String(part))}`).join('');
   if (detail.type !== 'object.unknown') return { pointer, code: 'shape', message: detail.message };
   const known = keysAt(schema.describe(), detail.path.slice(0, -1));

@@ -1,7 +1,10 @@
-/** The policy's rows read whole, and the difference of two policies written back. */
+/** The policy's rows: read whole, and a difference written back. */
 import type { Database, Transaction } from '../storage/postgres.ts';
 import { partText } from './compile.ts';
+import type { PartDiff, PolicyDiff } from './diff.ts';
 import {
+  CaseRow,
+  caseColumns,
   ResourceTypeRow,
   RevisionRow,
   RoleParentRow,
@@ -13,20 +16,7 @@ import {
   toRole,
   toRule,
 } from './models.ts';
-import type { Policy, ResourceType, Role, Rule } from './policy.ts';
-
-/** What changed of one part of the policy, by name. */
-export interface PartDiff<T> {
-  added: T[];
-  changed: { before: T; after: T }[];
-  removed: T[];
-}
-
-export interface PolicyDiff {
-  resourceTypes: PartDiff<ResourceType>;
-  roles: PartDiff<Role>;
-  rules: PartDiff<Rule>;
-}
+import { type Collection, collections, emptyPolicy, nameOf, type Part, type Policy } from './policy.ts';
 
 export interface StoredPolicy {
   revision: number;
@@ -36,12 +26,13 @@ export interface StoredPolicy {
 /** The revision in force and its policy; parts equal to those of `known` are the same objects, so compiling is cheap. */
 export async function loadPolicy(db: Database | Transaction, known?: Policy): Promise<StoredPolicy> {
   return inSnapshot(db, async (trx) => {
-    const [revision, types, roles, parents, rules] = [
+    const [revision, types, roles, parents, rules, cases] = [
       await currentRevision(trx),
       await ResourceTypeRow.query(trx).orderBy('type'),
       await RoleRow.query(trx).where('builtIn', false).orderBy('key'),
       await RoleParentRow.query(trx).orderBy(['roleKey', 'parentKey']),
       await RuleRow.query(trx).orderBy('id'),
+      await CaseRow.query(trx).orderBy('id'),
     ];
     const inherits = groupByRole(parents);
     const loaded: Policy = {
@@ -53,6 +44,7 @@ export async function loadPolicy(db: Database | Transaction, known?: Policy): Pr
         ),
       ),
       rules: rules.map(toRule),
+      cases: cases.map(({ body }) => body),
     };
     return { revision, policy: known ? reuse(loaded, known) : loaded };
   });
@@ -78,49 +70,21 @@ function groupByRole(parents: RoleParentRow[]): Map<string, RoleParentRow[]> {
 
 /** Keeps the objects of `known` where nothing changed, and its lists where nothing in them did. */
 function reuse(loaded: Policy, known: Policy): Policy {
-  return {
-    resourceTypes: reuseList(loaded.resourceTypes, known.resourceTypes, (type) => type.type),
-    roles: reuseList(loaded.roles, known.roles, (role) => role.key),
-    rules: reuseList(loaded.rules, known.rules, (rule) => rule.id),
-  };
+  const reused = emptyPolicy();
+  for (const collection of collections)
+    Object.assign(reused, {
+      [collection]: reuseList<Part>(collection, loaded[collection], known[collection]),
+    });
+  return reused;
 }
 
-function reuseList<T extends object>(loaded: T[], known: T[], nameOf: (part: T) => string): T[] {
-  const byName = new Map(known.map((part) => [nameOf(part), part]));
+function reuseList<T extends Part>(collection: Collection, loaded: T[], known: T[]): T[] {
+  const byName = new Map(known.map((part) => [nameOf(collection, part), part]));
   const list = loaded.map((part) => {
-    const before = byName.get(nameOf(part));
+    const before = byName.get(nameOf(collection, part));
     return before && partText(before) === partText(part) ? before : part;
   });
   return list.length === known.length && list.every((part, index) => part === known[index]) ? known : list;
-}
-
-/** What was added, changed and removed between two policies. */
-export function diffPolicies(before: Policy, after: Policy): PolicyDiff {
-  return {
-    resourceTypes: diffParts(before.resourceTypes, after.resourceTypes, (type) => type.type),
-    roles: diffParts(before.roles, after.roles, (role) => role.key),
-    rules: diffParts(before.rules, after.rules, (rule) => rule.id),
-  };
-}
-
-function diffParts<T extends object>(before: T[], after: T[], nameOf: (part: T) => string): PartDiff<T> {
-  const old = new Map(before.map((part) => [nameOf(part), part]));
-  const diff: PartDiff<T> = { added: [], changed: [], removed: [] };
-  for (const part of after) {
-    const previous = old.get(nameOf(part));
-    old.delete(nameOf(part));
-    if (!previous) diff.added.push(part);
-    else if (previous !== part && partText(previous) !== partText(part))
-      diff.changed.push({ before: previous, after: part });
-  }
-  diff.removed.push(...old.values());
-  return diff;
-}
-
-export function isEmptyDiff(diff: PolicyDiff): boolean {
-  return [diff.resourceTypes, diff.roles, diff.rules].every(
-    (part) => part.added.length + part.changed.length + part.removed.length === 0,
-  );
 }
 
 const BATCH = 1000;
@@ -168,6 +132,13 @@ export async function writeDiff(trx: Transaction, diff: PolicyDiff): Promise<voi
     'resource_types',
     'type',
     diff.resourceTypes.removed.map(({ type }) => type),
+  );
+  await upsert(trx, 'cases', 'id', [...diff.cases.added, ...after(diff.cases)].map(caseColumns));
+  await remove(
+    trx,
+    'cases',
+    'id',
+    diff.cases.removed.map(({ id }) => id),
   );
 }
 

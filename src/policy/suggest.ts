@@ -1,4 +1,28 @@
 /** "Did you mean": the closest known word, where one is close. */
+import type { Problem } from '../errors.ts';
+
+/** A name that is not there, with the one that was meant, or those there are when they are few. */
+export function unknownName(
+  pointer: string,
+  what: string,
+  name: string,
+  names: Iterable<string>,
+  of = '',
+): Problem {
+  const known = [...new Set(names)];
+  const suggestion = closest(name, known);
+  const hint = suggestion
+    ? `; did you mean ${suggestion}?`
+    : known.length <= 20
+      ? `; there are ${known.join(', ')}`
+      : '';
+  return {
+    pointer,
+    code: `unknown_${what}`,
+    message: `${name} is not a known ${what}${of}${hint}`,
+    ...(suggestion && { suggestion }),
+  };
+}
 
 /** The candidate within two edits (one for short words) of `word`, if any. */
 export function closest(word: string, candidates: Iterable<string>): string | undefined {

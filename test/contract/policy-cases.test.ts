@@ -101,6 +101,7 @@ function policyOf({ resourceTypes, roles, rules }: CaseFile, evaluator: string):
     ],
     roles: roles.map(shaped(shapeRole)),
     rules: rules.map(shaped<Rule>(shapeRule)),
+    cases: [],
   };
 }
 

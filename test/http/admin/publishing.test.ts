@@ -75,7 +75,12 @@ describe('a change of the policy', () => {
         authorId: admin.id,
         author: admin.email,
         message: 'for the 🏰, вот',
-        diff: { resourceTypes: nothing, roles: nothing, rules: { ...nothing, added: [rule] } },
+        diff: {
+          resourceTypes: nothing,
+          roles: nothing,
+          rules: { ...nothing, added: [rule] },
+          cases: nothing,
+        },
         policy: revision.policy,
         digest: digestOf(policy),
       });

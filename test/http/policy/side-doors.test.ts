@@ -193,7 +193,9 @@ describe('side doors', () => {
     const deny = { role: 'admin', inverted: true, action: 'update', subject: 'user', fields: ['desk.key'] };
     assert.equal((await superadmin.post(rules, deny)).status, 201);
     const path = '/api/v1/admin/users/00000000-0000-4000-8000-000000000007';
-    const { status, body } = await admin.patch(path, { attributes: { desk: { floor: 2, key: 'all doors' } } });
+    const { status, body } = await admin.patch(path, {
+      attributes: { desk: { floor: 2, key: 'all doors' } },
+    });
     assert.deepEqual([status, body.code, body.errors[0].pointer], [403, 'fields_denied', '/desk/key']);
   });
 

@@ -9,7 +9,7 @@ import {
   partText,
 } from '../../../src/policy/compile.ts';
 import { testsOf } from '../../../src/policy/condition.ts';
-import type { Policy } from '../../../src/policy/policy.ts';
+import { emptyPolicy, type Policy } from '../../../src/policy/policy.ts';
 import { abilityOf, compiled, policyOf, principalWith, roleOf, sampleTypes } from './sample-policy.ts';
 
 function problemsOf(policy: Policy): string[] {
@@ -232,7 +232,7 @@ describe('the snapshot before the first revision', () => {
     const snapshot = emptySnapshot();
     assert.deepEqual([snapshot.revision, snapshot.types.size, snapshot.boundariesMs], [0, 0, []]);
     assert.deepEqual(abilityOf(snapshot, principalWith({ roles: ['editor'] })), { revision: 0, rules: [] });
-    assert.equal(snapshot.digest, digestOf({ resourceTypes: [], roles: [], rules: [] }));
+    assert.equal(snapshot.digest, digestOf(emptyPolicy()));
     assert.ok(Object.isFrozen(snapshot));
   });
 });
@@ -248,6 +248,7 @@ describe('the digest of a policy', () => {
             rules: shuffled(rules, seed),
             roles: shuffled(roles, seed),
             resourceTypes: shuffled(resourceTypes, seed),
+            cases: [],
           }),
           expected,
         );
@@ -279,8 +280,8 @@ describe('the digest of a policy', () => {
   it('is SHA-256 of text that any machine writes alike', () => {
     assert.match(digestOf(rich()), /^[0-9a-f]{64}$/);
     assert.equal(
-      canonicalText({ resourceTypes: [], roles: [roleOf('b'), roleOf('a')], rules: [] }),
-      '{"resourceTypes":[],"roles":[{"description":"","inherits":[],"key":"a","name":"a"},{"description":"","inherits":[],"key":"b","name":"b"}],"rules":[]}',
+      canonicalText({ ...emptyPolicy(), roles: [roleOf('b'), roleOf('a')] }),
+      '{"resourceTypes":[],"roles":[{"description":"","inherits":[],"key":"a","name":"a"},{"description":"","inherits":[],"key":"b","name":"b"}],"rules":[],"cases":[]}',
     );
   });
 

@@ -111,6 +111,7 @@ export function policyOf(rules: Partial<Rule>[], rest: Partial<Policy> = {}): Po
     resourceTypes: [...sampleTypes],
     roles: [...sampleRoles],
     rules: rules.map((rule, index) => ruleOf({ id: `rule-${index}`, ...rule })),
+    cases: [],
     ...rest,
   };
 }

@@ -1,0 +1,67 @@
+/** Many changes at once are no way round what the policy says of each: every part is asked about as if it came alone. */
+import { resourceOf } from '../decision/access-request.ts';
+import { AppError } from '../errors.ts';
+import type { PolicyDiff } from '../policy/diff.ts';
+import {
+  type Collection,
+  nameOf,
+  type Part,
+  type ResourceType,
+  type Role,
+  type Rule,
+  ruleAttributes,
+} from '../policy/policy.ts';
+import type { Publication } from '../policy/publish.ts';
+import type { Giver } from './guard-escalation.ts';
+
+/** How a part of the policy is a resource of its own. Cases are a part of `castellan.policy`. */
+const resources: { [C in Exclude<Collection, 'cases'>]: { type: string; attributesOf(part: Part): object } } =
+  {
+    resourceTypes: {
+      type: 'castellan.resource-type',
+      attributesOf: (part) => typeAttributes(part as ResourceType),
+    },
+    roles: { type: 'castellan.role', attributesOf: (part) => roleAttributes(part as Role) },
+    rules: { type: 'castellan.rule', attributesOf: (part) => ruleAttributes(part as Rule) },
+  };
+
+export function typeAttributes({ type, evaluator }: ResourceType): object {
+  return { id: type, evaluator };
+}
+
+export function roleAttributes({ key, name, inherits }: Role): object {
+  return { id: key, name, inherits };
+}
+
+/** Throws `access_denied` for the first part that the giver may not create, update (before and after) or delete. */
+export async function requirePartActions(giver: Giver, { before, diff }: Publication): Promise<void> {
+  for (const [collection, { type, attributesOf }] of Object.entries(resources)) {
+    const declared = before.types.get(type);
+    for (const [action, part] of actionsIn(diff, collection as Collection)) {
+      const { allow, reason } = declared
+        ? await giver.decisions.decide(before, {
+            principal: giver.principal,
+            action: { name: action },
+            resource: resourceOf(declared, attributesOf(part)),
+            context: {},
+          })
+        : { allow: false, reason: `${type} is not there` };
+      if (!allow)
+        throw new AppError('access_denied', {
+          message: `you may not ${action} ${type} ${nameOf(collection as Collection, part)}: ${reason}`,
+        });
+    }
+  }
+}
+
+function actionsIn(diff: PolicyDiff, collection: Collection): [action: string, part: Part][] {
+  const { added, changed, removed } = diff[collection];
+  return [
+    ...added.map((part): [string, Part] => ['create', part]),
+    ...changed.flatMap(({ before, after }): [string, Part][] => [
+      ['update', before],
+      ['update', after],
+    ]),
+    ...removed.map((part): [string, Part] => ['delete', part]),
+  ];
+}

@@ -1,0 +1,108 @@
+/** Cases put to a snapshot: tests of the policy, as data. */
+import type { Case, CaseMatrix, SingleCase } from '../policy/policy.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
+import type { DecisionPoint } from './decide.ts';
+import { requestOfQuestion } from './question.ts';
+
+/** How one question of the cases went. */
+export interface CaseResult {
+  /** The case's id; of a matrix with principal, resource and action behind it. */
+  id: string;
+  name?: string;
+  passed: boolean;
+  expected: 'allow' | 'deny';
+  got: 'allow' | 'deny';
+  /** The rule that settled it; null: none did. */
+  rule: string | null;
+  /** What is wrong, in words; absent when it passed. */
+  message?: string;
+}
+
+/** Decisions as they would be at an instant, recorded nowhere. */
+export type DecisionsAt = (atMs: number) => DecisionPoint;
+
+/** Runs every question of the cases, in their order. */
+export async function runCases(
+  cases: readonly Case[],
+  snapshot: Snapshot,
+  decisionsAt: DecisionsAt,
+): Promise<CaseResult[]> {
+  const nowMs = Date.now();
+  const points = new Map<number, DecisionPoint>();
+  const results: CaseResult[] = [];
+  for (const single of cases.flatMap(questionsOf)) {
+    const atMs = single.at === undefined ? nowMs : Date.parse(single.at);
+    const point = points.get(atMs) ?? decisionsAt(atMs);
+    points.set(atMs, point);
+    results.push(await runOne(single, snapshot, point, atMs));
+  }
+  return results;
+}
+
+/** Those of `after` that fail and did not fail before: what a change breaks. */
+export function brokenBy(before: readonly CaseResult[], after: readonly CaseResult[]): CaseResult[] {
+  const failedBefore = new Set(
+    before.filter(({ passed }) => !passed).map(({ id, expected }) => `${id} ${expected}`),
+  );
+  return after.filter(({ passed, id, expected }) => !passed && !failedBefore.has(`${id} ${expected}`));
+}
+
+function questionsOf(written: Case): SingleCase[] {
+  return 'principals' in written ? cellsOf(written) : [written];
+}
+
+function cellsOf({ id, name, at, context, principals, resources, actions, allow }: CaseMatrix): SingleCase[] {
+  return Object.entries(principals).flatMap(([who, principal]) =>
+    Object.entries(resources).flatMap(([what, resource]) =>
+      actions.map(
+        (action): SingleCase => ({
+          id: `${id}/${who}/${what}/${action}`,
+          ...(name !== undefined && { name: `${name}: ${who}, ${what}, ${action}` }),
+          ...(at !== undefined && { at }),
+          ...(context && { context }),
+          principal,
+          resource,
+          action,
+          expect: allow[who]?.[what]?.includes(action) ? 'allow' : 'deny',
+        }),
+      ),
+    ),
+  );
+}
+
+async function runOne(
+  single: SingleCase,
+  snapshot: Snapshot,
+  point: DecisionPoint,
+  atMs: number,
+): Promise<CaseResult> {
+  const { id, name, expect: expected, rule, fields = {} } = single;
+  const told = { id, ...(name !== undefined && { name }), expected };
+  const request = requestOfQuestion(single, snapshot, atMs);
+  if (request.resource.misfits.length > 0) {
+    const message = `attributes of the wrong type: ${request.resource.misfits.join(', ')}`;
+    return { ...told, passed: false, got: 'deny', rule: null, message };
+  }
+  const { allow, ruleId } = await point.decide(snapshot, request);
+  const got = allow ? 'allow' : 'deny';
+  const names = Object.keys(fields);
+  const permitted = names.length > 0 ? await point.permittedFields(snapshot, request, names) : new Set();
+  const wrong = [
+    got !== expected && `expected ${expected}, got ${got} by ${ruleId ?? 'no rule'}`,
+    rule !== undefined &&
+      rule !== ruleId &&
+      `expected ${rule ?? 'no rule'} to settle it, ${ruleId ?? 'no rule'} did`,
+    ...names.map(
+      (field) =>
+        permitted.has(field) !== fields[field] &&
+        `expected the field ${field} to be ${fields[field] ? 'permitted' : 'refused'}`,
+    ),
+  ].filter((message) => message !== false);
+  return {
+    ...told,
+    passed: wrong.length === 0,
+    got,
+    rule: ruleId,
+    ...(wrong.length > 0 && { message: wrong.join('; ') }),
+  };
+}

@@ -1,0 +1,142 @@
+/** Cases against the policy that they are about: everything that they name must be there. */
+import type { Problem } from '../errors.ts';
+import { ACCOUNT_TYPE } from './built-in.ts';
+import { isSafePath } from './condition.ts';
+import { escapePointer } from './parse-condition.ts';
+import type {
+  AskedAction,
+  AskedPrincipal,
+  AskedResource,
+  Case,
+  Policy,
+  Question,
+  ResourceType,
+  Role,
+} from './policy.ts';
+import { unknownName } from './suggest.ts';
+
+/** What a case may refer to. */
+interface Known {
+  types: ReadonlyMap<string, ResourceType>;
+  roles: ReadonlyMap<string, Role>;
+  rules: ReadonlySet<string>;
+}
+
+/** Every problem of the policy's cases, with pointers into the policy. */
+export function checkCases(policy: Policy, types: Known['types'], roles: Known['roles']): Problem[] {
+  const known: Known = { types, roles, rules: new Set(policy.rules.map(({ id }) => id)) };
+  return policy.cases.flatMap((written, index) => checkCase(written, known, `/cases/${index}`));
+}
+
+/** Everything that a question names and the policy does not have; pointers are into the question. */
+export function checkQuestion(
+  { principal, resource, action }: Question,
+  { types, roles }: Pick<Known, 'types' | 'roles'>,
+): Problem[] {
+  const known = { types, roles, rules: new Set<string>() };
+  return [
+    ...checkPrincipal(principal, known, '/principal'),
+    ...checkResource(resource, known, '/resource'),
+    ...checkAction(action, resource, known, '/action'),
+  ];
+}
+
+function checkCase(written: Case, known: Known, base: string): Problem[] {
+  if ('principals' in written) {
+    const { principals, resources, actions, allow } = written;
+    return [
+      ...Object.entries(principals).flatMap(([name, principal]) =>
+        checkPrincipal(principal, known, `${base}/principals/${escapePointer(name)}`),
+      ),
+      ...Object.entries(resources).flatMap(([name, resource]) =>
+        checkResource(resource, known, `${base}/resources/${escapePointer(name)}`),
+      ),
+      ...checkTable(allow, { principals, resources, actions }, known, `${base}/allow`),
+    ];
+  }
+  const { principal, resource, action, rule, fields = {} } = written;
+  const problems = [
+    ...checkPrincipal(principal, known, `${base}/principal`),
+    ...checkResource(resource, known, `${base}/resource`),
+    ...checkAction(action, resource, known, `${base}/action`),
+  ];
+  if (typeof rule === 'string' && !known.rules.has(rule))
+    problems.push(unknownName(`${base}/rule`, 'rule', rule, known.rules));
+  for (const field of Object.keys(fields))
+    if (!isSafePath(field))
+      problems.push({
+        pointer: `${base}/fields/${escapePointer(field)}`,
+        code: 'unsafe_path',
+        message: 'is not a path',
+      });
+  return problems;
+}
+
+function checkPrincipal(principal: AskedPrincipal, { types, roles }: Known, base: string): Problem[] {
+  if (principal === 'anonymous') return [];
+  const { type = ACCOUNT_TYPE, roles: given = [] } = principal;
+  const problems: Problem[] = given.flatMap((role, index) =>
+    roles.has(role) ? [] : [unknownName(`${base}/roles/${index}`, 'role', role, roles.keys())],
+  );
+  const declared = types.get(type);
+  if (!declared) return [...problems, unknownName(`${base}/type`, 'type', type, types.keys())];
+  return [...problems, ...checkAttributes(principal, declared, ['type', 'id', 'roles', 'attributes'], base)];
+}
+
+function checkResource(resource: AskedResource, { types }: Known, base: string): Problem[] {
+  const declared = types.get(resource.type);
+  if (!declared) return [unknownName(`${base}/type`, 'type', resource.type, types.keys())];
+  return checkAttributes(resource, declared, ['type', 'id', 'attributes'], base);
+}
+
+/** A misspelt attribute would be missing from every decision, and a case that expects a denial would pass by mistake. */
+function checkAttributes(
+  asked: { attributes?: Record<string, unknown>; [attribute: string]: unknown },
+  { attributes }: ResourceType,
+  own: readonly string[],
+  base: string,
+): Problem[] {
+  const check = (given: Record<string, unknown>, at: string, passed: readonly string[]) =>
+    Object.keys(given)
+      .filter((name) => !passed.includes(name) && name !== 'id' && !Object.hasOwn(attributes, name))
+      .map((name) => unknownName(`${at}/${escapePointer(name)}`, 'attribute', name, Object.keys(attributes)));
+  return [...check(asked, base, own), ...check(asked.attributes ?? {}, `${base}/attributes`, [])];
+}
+
+function checkAction(
+  action: AskedAction,
+  { type }: AskedResource,
+  { types }: Known,
+  base: string,
+): Problem[] {
+  const name = typeof action === 'string' ? action : action.name;
+  const actions = types.get(type)?.actions;
+  return actions && !actions.includes(name) ? [unknownName(base, 'action', name, actions)] : [];
+}
+
+function checkTable(
+  allow: Record<string, Record<string, string[]>>,
+  {
+    principals,
+    resources,
+    actions,
+  }: { principals: object; resources: Record<string, AskedResource>; actions: string[] },
+  known: Known,
+  base: string,
+): Problem[] {
+  return Object.entries(allow).flatMap(([principal, row]) => {
+    const at = `${base}/${escapePointer(principal)}`;
+    if (!Object.hasOwn(principals, principal))
+      return [unknownName(at, 'principal', principal, Object.keys(principals))];
+    return Object.entries(row).flatMap(([resource, allowed]) => {
+      const cell = `${at}/${escapePointer(resource)}`;
+      const asked = Object.hasOwn(resources, resource) ? resources[resource] : undefined;
+      if (!asked) return [unknownName(cell, 'resource', resource, Object.keys(resources))];
+      return allowed.flatMap((action, index) =>
+        actions.includes(action)
+          ? checkAction(action, asked, known, `${cell}/${index}`)
+          : [unknownName(`${cell}/${index}`, 'action', action, actions)],
+      );
+    });
+  });
+}

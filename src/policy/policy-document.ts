@@ -1,0 +1,187 @@
+/** The policy as one document: read from JSON or YAML with every problem in it, and written in one form. */
+import { createHash } from 'node:crypto';
+import type { Problem } from '../errors.ts';
+import { order, partText } from './compile.ts';
+import { escapePointer } from './parse-condition.ts';
+import {
+  type Case,
+  type Collection,
+  collections,
+  listOf,
+  nameOf,
+  type Policy,
+  type ResourceType,
+  type Role,
+  type Rule,
+} from './policy.ts';
+import {
+  policySchema,
+  type Shaped,
+  shape,
+  shapeCase,
+  shapeResourceType,
+  shapeRole,
+  shapeRule,
+} from './rule-schema.ts';
+
+/** A policy as it is written; collections that are empty may be left out. */
+export interface PolicyDocument {
+  version: 1;
+  resourceTypes: ResourceType[];
+  roles: Role[];
+  rules: Rule[];
+  routes: never[];
+  entities: never[];
+  cases: Case[];
+}
+
+const shapers: { [C in Collection]: (input: unknown, base: string) => Shaped<Policy[C][number]> } = {
+  resourceTypes: shapeResourceType,
+  roles: shapeRole,
+  rules: shapeRule,
+  cases: shapeCase,
+};
+
+/** The policy in a document, with defaults and ids, and everything that is wrong with its shape; pointers are into it. */
+export function readDocument(input: unknown): { policy: Policy; problems: Problem[] } {
+  const outer = isRecord(input) ? Object.fromEntries(Object.entries(input).map(emptied)) : input;
+  const { problems } = shape<object>(policySchema, outer, '');
+  const policy: Policy = { resourceTypes: [], roles: [], rules: [], cases: [] };
+  if (!isRecord(input)) return { policy, problems };
+  for (const collection of collections) {
+    const list = input[collection];
+    if (!Array.isArray(list)) continue;
+    const parts = list.map((part, index) => {
+      const shaped = shapers[collection](part, `/${collection}/${index}`);
+      problems.push(...shaped.problems);
+      return shaped.problems.length > 0 ? undefined : withId(collection, shaped.value);
+    });
+    Object.assign(policy, { [collection]: parts.filter((part) => part !== undefined) });
+  }
+  return { policy, problems };
+}
+
+/** Lists are gone through part by part, so that a long one is not checked twice. */
+function emptied([key, value]: [string, unknown]): [string, unknown] {
+  return [key, (collections as string[]).includes(key) && Array.isArray(value) ? [] : value];
+}
+
+/** What has no id gets one from what it says, so that the same file gives the same policy each time. */
+function withId<C extends Collection>(collection: C, part: Policy[C][number]): Policy[C][number] {
+  if (nameOf(collection, part) !== '') return part;
+  const hash = createHash('sha256').update(partText(part)).digest('hex').slice(0, 8);
+  const id = collection === 'rules' ? ruleId(part as Rule, hash) : `case-${hash}`;
+  return { id, ...part };
+}
+
+/** An id that tells what the rule is about, such as `editor-not-delete-document-1a2b3c`. */
+export function ruleId(rule: Rule, suffix: string): string {
+  const words = [
+    rule.role ?? 'principal',
+    rule.inverted ? 'not' : '',
+    listOf(rule.action)[0],
+    listOf(rule.subject)[0],
+  ];
+  const slug = words
+    .filter(Boolean)
+    .join('-')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+/, '')
+    .slice(0, 80);
+  return `${slug || 'rule'}-${suffix}`;
+}
+
+/** The whole policy, every part in the order of its name, with every default. */
+export function toDocument(policy: Policy): PolicyDocument {
+  return {
+    version: 1,
+    resourceTypes: sorted('resourceTypes', policy),
+    roles: sorted('roles', policy),
+    rules: sorted('rules', policy),
+    routes: [],
+    entities: [],
+    cases: sorted('cases', policy),
+  };
+}
+
+/** The same without what goes without saying, keys in the order of the docs: for files that people read. */
+export function toTerseDocument(policy: Policy): Record<string, unknown> {
+  const document: Record<string, unknown> = { version: 1 };
+  for (const collection of collections) {
+    const parts = sorted(collection, policy).map((part) => terse(collection, part));
+    if (parts.length > 0) document[collection] = parts;
+  }
+  return document;
+}
+
+function sorted<C extends Collection>(collection: C, policy: Policy): Policy[C] {
+  const parts: Policy[C][number][] = [...policy[collection]];
+  return parts.sort((a, b) => order(nameOf(collection, a), nameOf(collection, b))) as Policy[C];
+}
+
+const keys: Record<Collection, readonly string[]> = {
+  resourceTypes: ['type', 'description', 'actions', 'attributes', 'source', 'evaluator'],
+  roles: ['key', 'name', 'description', 'inherits'],
+  rules: [
+    'id',
+    'role',
+    'principal',
+    'action',
+    'subject',
+    'fields',
+    'conditions',
+    'when',
+    'inverted',
+    'reason',
+    'priority',
+    'enabled',
+    'validFrom',
+    'validUntil',
+  ],
+  cases: [
+    'id',
+    'name',
+    'principal',
+    'principals',
+    'action',
+    'actions',
+    'resource',
+    'resources',
+    'context',
+    'at',
+    'expect',
+    'allow',
+    'rule',
+    'fields',
+  ],
+};
+
+const defaults: Record<Collection, Record<string, unknown>> = {
+  resourceTypes: { description: '', source: null, evaluator: 'casl', actions: [], attributes: {} },
+  roles: { description: '', inherits: [] },
+  rules: { inverted: false, priority: 0, enabled: true, validFrom: null, validUntil: null },
+  cases: {},
+};
+
+function terse(collection: Collection, part: Policy[Collection][number]): Record<string, unknown> {
+  // As it comes from the database, keys are in another order than as it was written: the text must be the same.
+  const all: Record<string, unknown> = JSON.parse(partText(part));
+  const isDefault = (key: string, value: unknown) =>
+    (key in defaults[collection] && JSON.stringify(value) === JSON.stringify(defaults[collection][key])) ||
+    (collection === 'roles' && key === 'name' && value === all['key']);
+  return Object.fromEntries(
+    keys[collection].flatMap((key) =>
+      all[key] === undefined || isDefault(key, all[key]) ? [] : [[key, all[key]]],
+    ),
+  );
+}
+
+/** Where a part is in a document. */
+export function pointerTo(collection: Collection, index: number, ...below: string[]): string {
+  return ['', collection, String(index), ...below.map(escapePointer)].join('/');
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,21 @@
+/** A policy written as text: JSON or YAML, the same bytes for the same policy. */
+import { stringify } from 'yaml';
+import type { Policy } from './policy.ts';
+import { toTerseDocument } from './policy-document.ts';
+
+export type PolicyFormat = 'yaml' | 'json';
+
+/** Where the JSON Schema of policies is published. */
+export const SCHEMA_PATH = '/schemas/policy.json';
+
+/** The document as text; `schema` is named in it, so that editors complete and check it. */
+export function policyText(policy: Policy, format: PolicyFormat, schema: string): string {
+  const document = toTerseDocument(policy);
+  if (format === 'json') return `${JSON.stringify({ $schema: schema, ...document }, null, 2)}\n`;
+  return `# yaml-language-server: $schema=${schema}\n${yamlText(document)}`;
+}
+
+/** YAML with lines of their natural length and no anchors. */
+export function yamlText(document: object): string {
+  return stringify(document, { lineWidth: 0, aliasDuplicateObjects: false });
+}
