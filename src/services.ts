@@ -5,9 +5,11 @@ import { passwordHasher } from './accounts/password.ts';
 import type { Config } from './config.ts';
 import { abilityCache } from './decision/ability-cache.ts';
 import { type DecisionRecord, decisionPoint } from './decision/decide.ts';
+import { demoSources } from './demo/endpoints.ts';
 import { gatekeeper } from './enforcement/gatekeeper.ts';
 import { guard } from './enforcement/guard.ts';
 import { requireAccessWith } from './enforcement/require-access.ts';
+import type { Sources } from './enforcement/source.ts';
 import { evaluatorNames, makeEvaluators } from './evaluators/index.ts';
 import { jsonBodyReader } from './http/json-body.ts';
 import { type Metrics, makeMetrics } from './http/metrics.ts';
@@ -113,6 +115,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       readBody: jsonBodyReader(config.bodyLimitBytes),
     },
     evaluatorNames,
+    sources: config.demo ? demoSources : (new Map() as Sources),
     checks: healthChecks(config, db, live, feed, shared),
     refreshGauges: () => {
       metrics.revision.set(live.health().revision);

@@ -1,6 +1,7 @@
 /** Everything under /api/v1/admin. */
 import type { GuardedEndpoint } from '../enforcement/access.ts';
 import type { Services } from '../services.ts';
+import { explainEndpoints } from './explain.ts';
 import { policyEndpoints } from './policy.ts';
 import { resourceTypeEndpoints } from './resource-types.ts';
 import { roleEndpoints } from './roles.ts';
@@ -14,5 +15,6 @@ export function adminEndpoints(services: Services): GuardedEndpoint[] {
     ...resourceTypeEndpoints(services),
     ...userEndpoints(services),
     ...policyEndpoints(services),
+    ...explainEndpoints(services),
   ];
 }

@@ -43,7 +43,7 @@ const shape = Joi.object({
 });
 
 /** Attribute -> column, for lists. */
-const columns = {
+export const documentColumns = {
   id: 'id',
   title: 'title',
   body: 'body',
@@ -78,7 +78,11 @@ export function documentEndpoints(services: Services): GuardedEndpoint[] {
       },
       handle: async (call) => ({
         status: 200,
-        body: await listAccessible(services, call, { model: DocumentRow, resource: 'document', columns }),
+        body: await listAccessible(services, call, {
+          model: DocumentRow,
+          resource: 'document',
+          columns: documentColumns,
+        }),
       }),
     }),
     endpoint({

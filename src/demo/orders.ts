@@ -35,7 +35,7 @@ const shape = Joi.object({
 });
 
 /** Attribute -> column, for lists. */
-const columns = {
+export const orderColumns = {
   id: 'id',
   amount: 'amount',
   currency: 'currency',
@@ -64,7 +64,11 @@ export function orderEndpoints(services: Services): GuardedEndpoint[] {
       },
       handle: async (call) => ({
         status: 200,
-        body: await listAccessible(services, call, { model: OrderRow, resource: 'order', columns }),
+        body: await listAccessible(services, call, {
+          model: OrderRow,
+          resource: 'order',
+          columns: orderColumns,
+        }),
       }),
     }),
     endpoint({

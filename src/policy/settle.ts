@@ -20,6 +20,16 @@ export function settleWhen(condition: Condition, principal: Facts, effect: 'allo
   return settleAt(condition, principal, effect === 'deny', true);
 }
 
+/** Either of them, as `ofRequest` says. */
+export function settleAs(
+  condition: Condition,
+  principal: Facts,
+  effect: 'allow' | 'deny',
+  ofRequest: boolean,
+): Condition {
+  return settleAt(condition, principal, effect === 'deny', ofRequest);
+}
+
 /**
  * `unknown`: what an unknown test counts as at this place of the tree; a negation turns it round. `ofRequest`: paths are
  * those of `when`; elsewhere, and inside an element, `principal.` is an attribute like any other.
