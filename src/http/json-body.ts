@@ -1,6 +1,6 @@
 /** JSON bodies, read strictly: one media type, a size limit, and I-JSON (RFC 7493), so that every reader sees the same. */
 import express, { type Request, type RequestHandler, type Response } from 'express';
-import { type JSONVisitor, printParseErrorCode, visit } from 'jsonc-parser';
+import { type JSONPath, type JSONVisitor, printParseErrorCode, visit } from 'jsonc-parser';
 import { AppError } from '../errors.ts';
 
 const pollutingKeys = new Set(['__proto__', 'constructor', 'prototype']);
@@ -79,34 +79,38 @@ export function parseStrictJson(text: string): unknown {
 function strictReader(): JSONVisitor {
   const keysOfArray = new Set<string>();
   const open: Set<string>[] = [];
-  const begin = (keys: Set<string>) => {
-    if (open.length >= DEEPEST) throw malformed(`it is nested deeper than ${DEEPEST}`);
+  const begin = (keys: Set<string>, pathOf: () => JSONPath) => {
+    if (open.length >= DEEPEST) throw malformedAt(pathOf(), `it is nested deeper than ${DEEPEST}`);
     open.push(keys);
   };
   const end = () => void open.pop();
   return {
-    onObjectBegin: () => begin(new Set()),
+    onObjectBegin: (_offset, _length, _line, _column, pathOf) => begin(new Set(), pathOf),
     onObjectEnd: end,
-    onArrayBegin: () => begin(keysOfArray),
+    onArrayBegin: (_offset, _length, _line, _column, pathOf) => begin(keysOfArray, pathOf),
     onArrayEnd: end,
-    onObjectProperty: (key) => {
+    onObjectProperty: (key, _offset, _length, _line, _column, pathOf) => {
       const keys = open.at(-1);
-      refuseBrokenText(key);
-      if (pollutingKeys.has(key)) throw malformed(`the key "${key}" is not accepted`);
-      if (keys?.has(key)) throw malformed(`the key "${key}" is there twice`);
-      if (keys?.add(key).size === MOST_KEYS + 1) throw malformed(`an object has more than ${MOST_KEYS} keys`);
+      const refuse = (message: string) => malformedAt([...pathOf(), key], message);
+      const broken = brokenText(key);
+      if (broken) throw refuse(broken);
+      if (pollutingKeys.has(key)) throw refuse(`the key "${key}" is not accepted`);
+      if (keys?.has(key)) throw refuse(`the key "${key}" is there twice`);
+      if (keys?.add(key).size === MOST_KEYS + 1) throw refuse(`an object has more than ${MOST_KEYS} keys`);
     },
-    onLiteralValue: (value: unknown) => {
-      if (typeof value === 'string') refuseBrokenText(value);
-      if (typeof value === 'number' && !Number.isFinite(value)) throw malformed('a number is too large');
+    onLiteralValue: (value: unknown, _offset, _length, _line, _column, pathOf) => {
+      const broken = typeof value === 'string' ? brokenText(value) : undefined;
+      if (broken) throw malformedAt(pathOf(), broken);
+      if (typeof value === 'number' && !Number.isFinite(value))
+        throw malformedAt(pathOf(), 'a number is too large');
     },
   };
 }
 
 /** Postgres has no place for U+0000 in a text, nor for half of a surrogate pair in jsonb. */
-function refuseBrokenText(text: string): void {
-  if (text.includes('\0')) throw malformed('a text contains U+0000');
-  if (/\p{Surrogate}/u.test(text)) throw malformed('a text contains half of a surrogate pair');
+function brokenText(text: string): string | undefined {
+  if (text.includes('\0')) return 'a text contains U+0000';
+  return /\p{Surrogate}/u.test(text) ? 'a text contains half of a surrogate pair' : undefined;
 }
 
 /** Where the text stops being JSON, without quoting it. */
@@ -127,4 +131,13 @@ function syntaxError(text: string): string {
 
 function malformed(message: string, cause?: unknown): AppError {
   return new AppError('malformed_json', { message, cause });
+}
+
+/** The same with where it is; a key that cannot be told is not in the pointer either. */
+function malformedAt(path: JSONPath, message: string): AppError {
+  const pointer = path
+    .filter((part) => brokenText(String(part)) === undefined)
+    .map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`)
+    .join('');
+  return new AppError('malformed_json', { message, errors: [{ pointer, message }] });
 }

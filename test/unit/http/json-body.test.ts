@@ -31,6 +31,20 @@ describe('strict JSON', () => {
       assert.equal(refusal(text), 'the key "a" is there twice');
   });
 
+  it('says where it is: the pointer of the value or key that is refused', () => {
+    const pointerOf = (text: string) => {
+      try {
+        parseStrictJson(text);
+      } catch (cause) {
+        return cause instanceof AppError ? cause.errors?.[0]?.pointer : undefined;
+      }
+    };
+    assert.equal(pointerOf('{"a":[1,{"b/c":1,"b/c":2}]}'), '/a/1/b~1c');
+    assert.equal(pointerOf('{"a":[0,"\\ud800"]}'), '/a/1');
+    assert.equal(pointerOf('{"a":{"__proto__":1}}'), '/a/__proto__');
+    assert.equal(pointerOf(`{"a":${'['.repeat(64)}${']'.repeat(64)}}`), `/a${'/0'.repeat(63)}`);
+  });
+
   it('knows the same key in two objects from a duplicate', () => {
     assert.deepEqual(parseStrictJson('{"a":{"a":1},"b":[{"a":1},{"a":2}]}'), {
       a: { a: 1 },
