@@ -8,8 +8,10 @@ import { mountEndpoints } from './http/endpoint.ts';
 import { openApiDocument } from './http/openapi.ts';
 import { operationsRouter, timeRequests } from './http/operations.ts';
 import { notFound, problemHandler } from './http/problem.ts';
+import { publishedTexts } from './http/published-text.ts';
 import { requestLog } from './http/request-log.ts';
 import { securityHeaders } from './http/security-headers.ts';
+import { publishedPolicySchema } from './policy/policy-json-schema.ts';
 import type { Services } from './services.ts';
 import { authenticate } from './sessions/authenticate.ts';
 
@@ -31,6 +33,7 @@ export function makeApp(services: Services): Express {
   app.use(requestLog(services.logger), timeRequests(services.metrics), securityHeaders(services.isSecure));
   app.use(operationsRouter(services)); //          /livez /readyz /metrics
   app.use(docsRouter(openApiDocument(endpoints))); // /openapi.json /docs
+  app.use(publishedTexts([publishedPolicySchema()])); // /schemas/policy.json
   app.use(
     authenticate({
       sessions: services.sessions,

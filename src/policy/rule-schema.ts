@@ -28,63 +28,81 @@ export const ruleSchema = Joi.object({
   ),
   action: oneOrMore.description('manage = every action'),
   subject: oneOrMore.description('the resource type; all = every one'),
-  fields: optional(Joi.array().items(Joi.string()).min(1).max(200)),
+  fields: optional(Joi.array().items(Joi.string()).min(1).max(200)).description('left out: all'),
   conditions: optional(Joi.object().unknown(true)).description(
     'about the resource: a query in MongoDB style',
   ),
   when: optional(Joi.object().unknown(true)).description('about principal., action. and context.'),
   inverted: Joi.boolean().default(false).description('true = deny'),
-  reason: optional(Joi.string().max(500)),
-  priority: Joi.number().integer().min(-1_000_000).max(1_000_000).default(0),
-  enabled: Joi.boolean().default(true),
-  validFrom: instant,
-  validUntil: instant,
+  reason: optional(Joi.string().max(500)).description('what whoever is denied is told'),
+  priority: Joi.number()
+    .integer()
+    .min(-1_000_000)
+    .max(1_000_000)
+    .default(0)
+    .description('higher wins; at one priority a deny beats every allow'),
+  enabled: Joi.boolean().default(true).description('false = as if it were not there'),
+  validFrom: instant.description('ISO 8601; before it the rule is not there'),
+  validUntil: instant.description('ISO 8601; from it on the rule is not there'),
 });
 
 export const roleSchema = Joi.object({
-  key: roleKey.required(),
+  key: roleKey.required().description('what rules and accounts call it'),
   name: Joi.string().min(1).max(100).default(Joi.ref('key')),
   description: Joi.string().allow('').max(1000).default(''),
-  inherits: Joi.array().items(Joi.string()).unique().max(50).default([]),
+  inherits: Joi.array()
+    .items(Joi.string())
+    .unique()
+    .max(50)
+    .default([])
+    .description('roles whose rules it has, too'),
 });
 
 const attributeType = Joi.string().valid(...Object.keys(attributeTypes));
 
 export const attributeSchema = Joi.object({
   type: attributeType.required(),
-  items: attributeType,
-  enum: Joi.array().items(Joi.string(), Joi.number()).min(1).max(1000),
-  nullable: Joi.boolean(),
+  items: attributeType.description('type of the elements of an array'),
+  enum: Joi.array().items(Joi.string(), Joi.number()).min(1).max(1000).description('the values it can have'),
+  nullable: Joi.boolean().description('whether null may be stored'),
 });
 
 export const resourceTypeSchema = Joi.object({
-  type: typeName.required(),
+  type: typeName.required().description('what rules call it'),
   description: Joi.string().allow('').max(1000).default(''),
   actions: Joi.array()
     .items(Joi.string().pattern(/^[a-z][a-z0-9-]{0,62}$/, 'slug'))
     .unique()
     .max(200)
-    .default([]),
-  attributes: Joi.object().pattern(Joi.string(), attributeSchema).default({}),
+    .default([])
+    .description('what can be done to it'),
+  attributes: Joi.object()
+    .pattern(Joi.string(), attributeSchema)
+    .default({})
+    .description('what conditions can ask about it'),
   source: Joi.string()
     .pattern(/^[a-z_][a-z0-9_]{0,62}$/, 'table name')
     .allow(null)
-    .default(null),
-  evaluator: Joi.string().default('casl'),
+    .default(null)
+    .description('the table its rows live in'),
+  evaluator: Joi.string().default('casl').description('what decides about it'),
 });
 
 /** Named in every policy, though nothing may be in them yet. */
 const notYet = Joi.array().max(0).messages({ 'array.max': 'must be empty: this version keeps none' });
 
 export const policySchema = Joi.object({
-  $schema: Joi.string(),
-  version: Joi.number().valid(1).required(),
-  resourceTypes: Joi.array().items(resourceTypeSchema).default([]),
-  roles: Joi.array().items(roleSchema).default([]),
-  rules: Joi.array().items(ruleSchema).default([]),
+  $schema: Joi.string().description('where editors find the schema'),
+  version: Joi.number().valid(1).required().description('of this form'),
+  resourceTypes: Joi.array()
+    .items(resourceTypeSchema)
+    .default([])
+    .description('kinds of resources and principals'),
+  roles: Joi.array().items(roleSchema).default([]).description('named bundles of rules'),
+  rules: Joi.array().items(ruleSchema).default([]).description('who may do what; no rule, no access'),
   routes: notYet,
   entities: notYet,
-  cases: Joi.array().items(caseSchema).default([]),
+  cases: Joi.array().items(caseSchema).default([]).description('what the policy must decide'),
 });
 
 export type Shaped<T> = { value: T; problems: Problem[] };
