@@ -202,6 +202,31 @@ export const settings = {
     default: false,
     meaning: 'answer 404 instead of 403, where existence itself is secret',
   },
+  DECISION_LOG: {
+    schema: Joi.string().valid('off', 'denials', 'sample', 'all'),
+    default: 'denials',
+    meaning: 'which decisions are kept: off, denials, sample (denials and a share of the allows) or all',
+  },
+  DECISION_LOG_SAMPLE: {
+    schema: Joi.number().min(0).max(1),
+    default: 0.01,
+    meaning: 'share of the allows that are kept with DECISION_LOG=sample',
+  },
+  DECISION_LOG_RETENTION_DAYS: {
+    schema: Joi.number().integer().min(1).max(36_500),
+    default: 30,
+    meaning: 'how long decisions are kept',
+  },
+  DECISION_LOG_BUFFER: {
+    schema: Joi.number().integer().min(1).max(1_000_000),
+    default: 10_000,
+    meaning: 'decisions that wait to be written at most; beyond it the oldest are dropped, and counted',
+  },
+  DECISION_LOG_FLUSH_MS: {
+    schema: Joi.number().integer().min(10).max(3_600_000),
+    default: 1000,
+    meaning: 'how often decisions are written',
+  },
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof settings;
@@ -246,6 +271,13 @@ export interface Config {
   policyStaleSeconds: number;
   minRevisionWaitMs: number;
   hideForbidden: boolean;
+  decisionLog: {
+    mode: 'off' | 'denials' | 'sample' | 'all';
+    sample: number;
+    retentionDays: number;
+    buffer: number;
+    flushMs: number;
+  };
 }
 
 /** A setting that is not usable; the message names it and says what would be right. */
@@ -356,6 +388,13 @@ function toConfig(values: Values): Config {
     policyStaleSeconds: v.POLICY_STALE_SECONDS,
     minRevisionWaitMs: v.MIN_REVISION_WAIT_MS,
     hideForbidden: v.HIDE_FORBIDDEN,
+    decisionLog: Object.freeze({
+      mode: v.DECISION_LOG,
+      sample: v.DECISION_LOG_SAMPLE,
+      retentionDays: v.DECISION_LOG_RETENTION_DAYS,
+      buffer: v.DECISION_LOG_BUFFER,
+      flushMs: v.DECISION_LOG_FLUSH_MS,
+    }),
   };
   return Object.freeze(config);
 }

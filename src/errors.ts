@@ -53,6 +53,8 @@ export interface AppErrorOptions {
   errors?: readonly FieldError[];
   problems?: readonly Problem[];
   retryAfterSeconds?: number;
+  /** The decision that refused it, in the decision log; sent as `Castellan-Decision-Id`. */
+  decisionId?: string;
   /** Further members of the answer (RFC 9457 section 3.2), safe to read for anybody who may call. */
   members?: Readonly<Record<string, unknown>>;
 }
@@ -66,6 +68,7 @@ export class AppError extends Error {
   readonly errors: readonly FieldError[] | undefined;
   readonly problems: readonly Problem[] | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly decisionId: string | undefined;
   readonly members: Readonly<Record<string, unknown>> | undefined;
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
@@ -78,6 +81,7 @@ export class AppError extends Error {
     this.errors = options.errors ?? options.problems;
     this.problems = options.problems;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.decisionId = options.decisionId;
     this.members = options.members;
   }
 }

@@ -2,6 +2,8 @@
 import type { Request } from 'express';
 import type { Logger } from 'pino';
 import { passwordHasher } from './accounts/password.ts';
+import { DecisionLog } from './audit/decision-log.ts';
+import { keepDecisionPartitions } from './audit/decision-partitions.ts';
 import type { Config } from './config.ts';
 import { abilityCache } from './decision/ability-cache.ts';
 import { type DecisionRecord, decisionPoint } from './decision/decide.ts';
@@ -16,6 +18,7 @@ import { type Metrics, makeMetrics } from './http/metrics.ts';
 import type { Check } from './http/operations.ts';
 import { type Change, ChangeFeed } from './policy/change-feed.ts';
 import { LivePolicy } from './policy/live-policy.ts';
+import { pastSnapshots } from './policy/past-snapshots.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
 import { keepRemovingOldSessions } from './sessions/remove-old.ts';
 import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
@@ -62,9 +65,13 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   const sessions = new LiveSessions({ db, idleSeconds: config.sessionIdleSeconds });
   const live = makeLivePolicy(config, db, logger, metrics);
   const abilityOf = abilityCache({ shared, onLookup: (tier) => metrics.abilityLookups.add(tier) });
+  const decisionLog = openDecisionLog(config, storage, logger, metrics);
   const decisions = decisionPoint({
     evaluators: makeEvaluators({ abilityOf }),
-    record: (entry) => measure(entry, metrics, logger),
+    record: (entry) => {
+      measure(entry, metrics, logger);
+      return decisionLog.note(entry);
+    },
   });
   const gate = gatekeeper({
     live,
@@ -90,6 +97,13 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   const oldSessions = keepRemovingOldSessions(db, (cause) =>
     logger.warn({ err: cause }, 'old sessions could not be removed; tried again in an hour'),
   );
+  const decisionPartitions = await keepDecisionPartitions({
+    db,
+    keptDays: config.decisionLog.retentionDays,
+    isWritten: config.decisionLog.mode !== 'off',
+    onTrouble: (cause) =>
+      logger.warn({ err: cause }, 'the days of the decision log could not be kept; tried again in an hour'),
+  });
   return {
     config,
     db,
@@ -102,6 +116,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     passwords: passwordHasher(config.password),
     abilityOf,
     decisions,
+    decisionLog,
     gatekeeper: gate,
     requireAccess: requireAccessWith(gate, abilityOf),
     allowedOrigins: [
@@ -115,6 +130,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       readBody: jsonBodyReader(config.bodyLimitBytes),
     },
     evaluatorNames,
+    snapshotAt: pastSnapshots({ db, live, evaluators: evaluatorNames }),
     sources: config.demo ? demoSources : (new Map() as Sources),
     checks: healthChecks(config, db, live, feed, shared),
     refreshGauges: () => {
@@ -122,9 +138,12 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       metrics.feedLagSeconds.set(feed.health().polledMsAgo / 1000);
       metrics.listening.set(feed.health().listening ? 1 : 0);
       metrics.redisUp.set(shared.isUp() ? 1 : 0);
+      metrics.decisionLogWaiting.set(decisionLog.waiting);
     },
     close: async () => {
       oldSessions.stop();
+      decisionPartitions.stop();
+      await decisionLog.close();
       await feed.close();
       await shared.close();
     },
@@ -142,6 +161,29 @@ function openSharedCache(config: Config, logger: Logger, metrics: Metrics): Shar
       up
         ? logger.info('Redis answers')
         : logger.warn({ err: cause }, 'Redis does not answer; going on from Postgres'),
+  });
+}
+
+/** On a connection of its own: no request waits for one that the log uses. */
+function openDecisionLog(
+  { decisionLog: { mode, sample, buffer, flushMs } }: Config,
+  { databaseUrl }: Storage,
+  logger: Logger,
+  metrics: Metrics,
+): DecisionLog {
+  return new DecisionLog({
+    db: openPool({ url: databaseUrl, poolMax: 1, applicationName: 'castellan decision log' }),
+    mode,
+    sample,
+    buffer,
+    flushMs,
+    onWritten: (count) => metrics.decisionLogWritten.inc(count),
+    onDropped: (count) => metrics.decisionLogDropped.inc(count),
+    onTrouble: (cause) =>
+      logger.warn(
+        { err: cause },
+        'the decision log cannot be written; decisions wait, the oldest are dropped',
+      ),
   });
 }
 

@@ -36,7 +36,7 @@ export async function listReadable<Row, Item>(
         options.attributesOf(row),
       );
       const fields = options.filteredBy ?? [];
-      const { allow } = await decisions.decide(snapshot, request);
+      const { allow } = await decisions.decide(snapshot, request, 'never');
       const told = await decisions.permittedFields(snapshot, request, fields);
       if (allow && fields.every((field) => told.has(field))) items.push(await options.present(row));
       after = options.nameOf(row);

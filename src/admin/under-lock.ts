@@ -1,5 +1,6 @@
 /** Changes under the policy lock, by whoever is still the administrator they were when they asked. */
 import type { Request } from 'express';
+import { accessDenied } from '../decision/decision.ts';
 import { keepPolicyChangeable } from '../decision/lock-out.ts';
 import { findAccountFacts } from '../decision/principals.ts';
 import type { Admitted } from '../enforcement/gatekeeper.ts';
@@ -41,8 +42,8 @@ export async function refreshCaller(
   access.snapshot = snapshot;
   if (!request) return;
   access.request = { ...request, principal: principalFor(req, snapshot) };
-  const { allow, reason } = await decisions.decide(snapshot, access.request);
-  if (!allow) throw new AppError('access_denied', { message: reason });
+  const decision = await decisions.decide(snapshot, access.request, 'denied');
+  if (!decision.allow) throw accessDenied(decision);
 }
 
 /** What let the request in, as it holds now. */

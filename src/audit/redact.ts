@@ -1,6 +1,7 @@
 /** Secrets by name: left out of whatever is written down. */
 
-const secretName = /password|token|secret|hash|authorization|cookie/i;
+/** Names that sound like a secret. */
+export const secretName = /password|token|secret|hash|authorization|cookie/i;
 
 /** A copy in which every value under a name that sounds like a secret is `[redacted]`. */
 export function redact(value: unknown): unknown {

@@ -18,6 +18,8 @@ export interface AccessRequest {
   action: { name: string; properties?: Facts };
   resource: Resource;
   context: Facts;
+  /** The `X-Request-Id` of the HTTP request that asks: for the log, never a fact. */
+  requestId?: string;
 }
 
 /**

@@ -4,8 +4,15 @@ import type { AccessRequest } from './access-request.ts';
 import type { Decision } from './decision.ts';
 import type { Evaluator, Verdict } from './evaluator.ts';
 
+/**
+ * Whether the decision log hears of it, beside what its settings say: a question that only narrows a list is no access
+ * ('never'); of one that is asked of each part of a change, only the refusal is ('denied').
+ */
+export type Logging = 'never' | 'denied';
+
 /** What is told of each decision, for metrics and the decision log. */
 export interface DecisionRecord {
+  snapshot: Snapshot;
   request: AccessRequest;
   decision: Decision;
   evaluator: string;
@@ -13,16 +20,18 @@ export interface DecisionRecord {
   durationMs: number | undefined;
   /** Set when it was denied because of doubt, not by a rule. */
   doubt: unknown;
+  logging: Logging | undefined;
 }
 
 export interface DecideOptions {
   evaluators: ReadonlyMap<string, Evaluator>;
-  record(entry: DecisionRecord): void;
+  /** Told of each decision; the id by which it will be found in the decision log, where it is kept. */
+  record(entry: DecisionRecord): string | undefined;
 }
 
 export interface DecisionPoint {
   /** Decides under one snapshot, at once where the evaluator does. Never throws: any doubt denies. */
-  decide(snapshot: Snapshot, request: AccessRequest): Decision | Promise<Decision>;
+  decide(snapshot: Snapshot, request: AccessRequest, logging?: Logging): Decision | Promise<Decision>;
   /** Those of `fields` that the request may touch; none in doubt. */
   permittedFields(
     snapshot: Snapshot,
@@ -44,6 +53,7 @@ interface Asked {
   request: AccessRequest;
   evaluator: string;
   startedMs: number | undefined;
+  logging: Logging | undefined;
 }
 
 const DENIED: Verdict = { allow: false, ruleId: null };
@@ -67,7 +77,7 @@ export function decisionPoint({ evaluators, record }: DecideOptions): DecisionPo
   };
   let decided = 0;
   const conclude = (
-    { snapshot, request, evaluator, startedMs }: Asked,
+    { snapshot, request, evaluator, startedMs, logging }: Asked,
     verdict: Verdict,
     doubt: unknown,
   ): Decision => {
@@ -79,13 +89,14 @@ export function decisionPoint({ evaluators, record }: DecideOptions): DecisionPo
       revision: snapshot.revision,
     };
     const durationMs = startedMs === undefined ? undefined : performance.now() - startedMs;
-    record({ request, decision, evaluator, durationMs, doubt });
+    const id = record({ snapshot, request, decision, evaluator, durationMs, doubt, logging });
+    if (id !== undefined) decision.id = id;
     return decision;
   };
   return {
-    decide: (snapshot, request) => {
+    decide: (snapshot, request, logging) => {
       const startedMs = decided++ % TIMED_EVERY === 0 ? performance.now() : undefined;
-      const asked: Asked = { snapshot, request, evaluator: 'none', startedMs };
+      const asked: Asked = { snapshot, request, evaluator: 'none', startedMs, logging };
       try {
         const evaluator = certain(snapshot, request);
         asked.evaluator = evaluator.name;

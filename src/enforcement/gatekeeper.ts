@@ -2,7 +2,7 @@
 import type { Request, Response } from 'express';
 import { type AccessRequest, resourceOf } from '../decision/access-request.ts';
 import type { DecisionPoint } from '../decision/decide.ts';
-import type { Decision } from '../decision/decision.ts';
+import { accessDenied, type Decision } from '../decision/decision.ts';
 import { AppError } from '../errors.ts';
 import { after } from '../http/after.ts';
 import type { LivePolicy } from '../policy/live-policy.ts';
@@ -64,12 +64,11 @@ export function gatekeeper({
   minRevisionWaitMs,
   hideForbidden,
 }: GatekeeperOptions): Gatekeeper {
-  const refuse = (req: Request, reason: string, ofOne: boolean): never => {
+  const refuse = (req: Request, decision: Decision, ofOne: boolean): never => {
     if (!identityOf(req))
       throw new AppError('unauthenticated', { message: 'log in, or send a token as Authorization: Bearer' });
-    throw hideForbidden && ofOne
-      ? new AppError('not_found')
-      : new AppError('access_denied', { message: reason });
+    // The id of a decision would tell that something is there.
+    throw hideForbidden && ofOne ? new AppError('not_found') : accessDenied(decision);
   };
   const pin = (req: Request, res: Response): Snapshot | Promise<Snapshot> => {
     const access = accessOf(req);
@@ -93,6 +92,7 @@ export function gatekeeper({
     action: actionOf(question),
     resource: resourceOf(typeOf(snapshot, question.resource), found),
     context: contextOf(req),
+    ...(req.id !== undefined && { requestId: String(req.id) }),
   });
   /** What is possible for no resource is decided, and recorded, as denied for one of which nothing is known. */
   const requirePossible = (req: Request, res: Response, question: Question, ofOne: boolean) => {
@@ -107,7 +107,7 @@ export function gatekeeper({
       return after(possible, (is) => {
         if (is) return snapshot;
         const decided = decisions.decide(snapshot, accessRequest(req, snapshot, question, {}));
-        return after(decided, ({ reason }) => refuse(req, reason, ofOne));
+        return after(decided, (decision) => refuse(req, decision, ofOne));
       });
     });
   };
@@ -127,11 +127,9 @@ export function gatekeeper({
     requireAllowedAfter: async ({ snapshot, request }, changed) => {
       if (!request) throw new AppError('access_denied');
       const resource = resourceOf(typeOf(snapshot, request.resource.type), changed);
-      const { allow, reason } = await decisions.decide(snapshot, { ...request, resource });
-      if (!allow)
-        throw new AppError('access_denied', {
-          message: `afterwards you could not change it any more: ${reason}`,
-        });
+      const decision = await decisions.decide(snapshot, { ...request, resource });
+      if (!decision.allow)
+        throw accessDenied(decision, `afterwards you could not change it any more: ${decision.reason}`);
     },
     requirePossible: (req, res, question) => requirePossible(req, res, question, false),
     requireAllowed: (req, res, question, found) => {
@@ -142,7 +140,7 @@ export function gatekeeper({
       return after(pin(req, res), (snapshot) => {
         const request = accessRequest(req, snapshot, question, found);
         return after(decisions.decide(snapshot, request), (decision) =>
-          decision.allow ? { request, decision } : refuse(req, decision.reason, true),
+          decision.allow ? { request, decision } : refuse(req, decision, true),
         );
       });
     },

@@ -14,5 +14,5 @@ export function decisionsAt(atMs: number): DecisionPoint {
     ofSnapshot.set(principal.digest, ability);
     return ability;
   };
-  return decisionPoint({ evaluators: makeEvaluators({ abilityOf }), record: () => {} });
+  return decisionPoint({ evaluators: makeEvaluators({ abilityOf }), record: () => undefined });
 }

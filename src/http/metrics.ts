@@ -78,6 +78,21 @@ export function makeMetrics() {
       buckets: [0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1],
       registers,
     }),
+    decisionLogWritten: new Counter({
+      name: 'castellan_decision_log_written_total',
+      help: 'Decisions written to the decision log',
+      registers,
+    }),
+    decisionLogDropped: new Counter({
+      name: 'castellan_decision_log_dropped_total',
+      help: 'Decisions that were to be kept and are lost',
+      registers,
+    }),
+    decisionLogWaiting: new Gauge({
+      name: 'castellan_decision_log_waiting',
+      help: 'Decisions that wait to be written',
+      registers,
+    }),
     abilityLookups: new Tally(
       'castellan_ability_lookups_total',
       'Where abilities were found: process, redis, or made',

@@ -19,6 +19,7 @@ export const problemHandler: ErrorRequestHandler = (thrown, req, res, _next) => 
   if (error.status === 401) res.setHeader('WWW-Authenticate', 'Bearer realm="castellan"');
   if (error.retryAfterSeconds !== undefined)
     res.setHeader('Retry-After', String(Math.max(1, Math.ceil(error.retryAfterSeconds))));
+  if (error.decisionId !== undefined) res.setHeader('Castellan-Decision-Id', error.decisionId);
   res.setHeader('Cache-Control', 'no-store');
   res
     .status(error.status)

@@ -20,7 +20,7 @@ function pointWith(evaluator: Evaluator, policy: Partial<Policy> = {}) {
   const records: DecisionRecord[] = [];
   const point = decisionPoint({
     evaluators: new Map([['casl', evaluator]]),
-    record: (entry) => records.push(entry),
+    record: (entry) => void records.push(entry),
   });
   const snapshot = compiled(policyOf([], policy), { revision: 7, evaluators: [...evaluatorNames, 'gone'] });
   return { point, snapshot, records };
