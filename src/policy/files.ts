@@ -1,22 +1,45 @@
 /** Policies as files: YAML or JSON, one or many, read into one policy. */
 import { existsSync } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { dirname, extname, join, relative } from 'node:path';
 import { parseDocument } from 'yaml';
-import { AppError, type Problem, policyInvalid } from '../errors.ts';
+import { AppError, policyInvalid } from '../errors.ts';
 import { parseStrictJson } from '../http/json-body.ts';
+import { mergeFiles } from './merge-files.ts';
 import { collections, emptyPolicy, nameOf, type Part, type Policy } from './policy.ts';
-import { readDocument } from './policy-document.ts';
+import { type PolicyFile, readPolicyFile } from './policy-file.ts';
 
 const extensions = new Set(['.yaml', '.yml', '.json']);
 
-/** Reads a file or every file of a folder, in the order of their names. Throws `policy_invalid`, each problem with its file. */
+/** There is nothing to read where somebody said. */
+export class NoPolicyFilesError extends Error {
+  override name = 'NoPolicyFilesError';
+}
+
+/** Reads a file or every file of a folder as one policy. Throws `policy_invalid`, each problem with its file. */
 export async function readPolicyFiles(path: string): Promise<Policy> {
-  const files = await listFiles(path);
-  const parts = await Promise.all(files.map((file) => readPolicyFile(file, relative(path, file) || file)));
-  const problems = parts.flatMap((part) => part.problems);
+  const { policy, problems } = mergeFiles([await openPolicyFiles([path])]);
   if (problems.length > 0) throw policyInvalid(problems);
-  return mergeAll(parts.map((part) => part.policy));
+  return policy;
+}
+
+/** The files that paths name, in the order of their names; `onFile` hears of each before it is read. Throws NoPolicyFilesError. */
+export async function openPolicyFiles(
+  paths: readonly string[],
+  onFile?: (name: string) => void,
+): Promise<PolicyFile[]> {
+  const names = new Set((await Promise.all(paths.map(listFiles))).flat());
+  const files: PolicyFile[] = [];
+  for (const name of [...names].sort()) {
+    onFile?.(name);
+    files.push(await readPolicyFile(name));
+  }
+  return files;
+}
+
+/** Whether it is read when it is found in a folder: schemas lie beside the files that name them. */
+export function isPolicyFile(name: string): boolean {
+  return extensions.has(extname(name)) && !name.endsWith('.schema.json');
 }
 
 /** A document sent as YAML, held to what JSON bodies are held to. Throws `malformed_json`. */
@@ -50,23 +73,18 @@ export function mergeAll(policies: readonly Policy[]): Policy {
 }
 
 async function listFiles(path: string): Promise<string[]> {
-  if ((await stat(path)).isFile()) return [path];
+  const found = await stat(path).catch(() => undefined);
+  if (!found) throw new NoPolicyFilesError(`there is no file or folder ${path}`);
+  if (found.isFile()) return [path];
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile() && extensions.has(extname(entry.name)))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
-}
-
-async function readPolicyFile(file: string, name: string): Promise<{ policy: Policy; problems: Problem[] }> {
-  const document = parseDocument(await readFile(file, 'utf8'), { uniqueKeys: true });
-  const syntax = document.errors.map(
-    (error): Problem => ({ pointer: '', code: 'syntax', message: `${name}: ${error.message}` }),
-  );
-  if (syntax.length > 0) return { policy: emptyPolicy(), problems: syntax };
-  const { policy, problems } = readDocument(document.toJS());
-  return {
-    policy,
-    problems: problems.map((problem) => ({ ...problem, message: `${name}: ${problem.message}` })),
-  };
+  const names = entries
+    .filter((entry) => !entry.isDirectory() && isPolicyFile(entry.name))
+    .map((entry) => relative(path, join(entry.parentPath, entry.name)))
+    .filter((name) => !/(^|[/\\])\./.test(name))
+    .map((name) => join(path, name));
+  // A link may lead to a file: that is how Kubernetes mounts them.
+  const isFile = await Promise.all(names.map(async (name) => (await stat(name)).isFile()));
+  const files = names.filter((_, index) => isFile[index]);
+  if (files.length === 0) throw new NoPolicyFilesError(`there is no .yaml, .yml or .json file in ${path}`);
+  return files;
 }

@@ -7,9 +7,12 @@ import {
   type Case,
   type Collection,
   collections,
+  emptyPolicy,
   listOf,
   nameOf,
+  type Part,
   type Policy,
+  partNames,
   type ResourceType,
   type Role,
   type Rule,
@@ -42,23 +45,56 @@ const shapers: { [C in Collection]: (input: unknown, base: string) => Shaped<Pol
   cases: shapeCase,
 };
 
+/** A document as it was read; `pointers` says where in it each part of the policy is. */
+export interface ReadDocument {
+  policy: Policy;
+  problems: Problem[];
+  pointers: Map<Part, string>;
+}
+
 /** The policy in a document, with defaults and ids, and everything that is wrong with its shape; pointers are into it. */
-export function readDocument(input: unknown): { policy: Policy; problems: Problem[] } {
+export function readDocument(input: unknown): ReadDocument {
   const outer = isRecord(input) ? Object.fromEntries(Object.entries(input).map(emptied)) : input;
   const { problems } = shape<object>(policySchema, outer, '');
-  const policy: Policy = { resourceTypes: [], roles: [], rules: [], cases: [] };
-  if (!isRecord(input)) return { policy, problems };
+  const read: ReadDocument = { policy: emptyPolicy(), problems, pointers: new Map() };
+  if (!isRecord(input)) return read;
   for (const collection of collections) {
     const list = input[collection];
-    if (!Array.isArray(list)) continue;
-    const parts = list.map((part, index) => {
-      const shaped = shapers[collection](part, `/${collection}/${index}`);
-      problems.push(...shaped.problems);
-      return shaped.problems.length > 0 ? undefined : withId(collection, shaped.value);
-    });
-    Object.assign(policy, { [collection]: parts.filter((part) => part !== undefined) });
+    if (Array.isArray(list)) readParts(collection, list, read);
   }
-  return { policy, problems };
+  return read;
+}
+
+function readParts<C extends Collection>(
+  collection: C,
+  list: unknown[],
+  { policy, problems, pointers }: ReadDocument,
+): void {
+  const parts: Policy[C][number][] = [];
+  const first = new Map<string, string>();
+  for (const [index, input] of list.entries()) {
+    const pointer = `/${collection}/${index}`;
+    const shaped = shapers[collection](input, pointer);
+    for (const problem of shaped.problems) problems.push(problem);
+    if (shaped.problems.length > 0) continue;
+    const part = withId(collection, shaped.value);
+    const name = nameOf(collection, part);
+    const known = first.get(name);
+    if (known !== undefined) problems.push(thereTwice(pointer, collection, name, known));
+    else first.set(name, pointer);
+    parts.push(part);
+    pointers.set(part, pointer);
+  }
+  Object.assign(policy, { [collection]: parts });
+}
+
+/** A part of a name that another one has already. */
+export function thereTwice(pointer: string, collection: Collection, name: string, first: string): Problem {
+  return {
+    pointer: `${pointer}/${partNames[collection]}`,
+    code: 'duplicate',
+    message: `${name} is there twice (first at ${first})`,
+  };
 }
 
 /** Lists are gone through part by part, so that a long one is not checked twice. */

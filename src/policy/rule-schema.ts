@@ -127,12 +127,21 @@ export function shapeCase(input: unknown, base = ''): Shaped<Case> {
 
 /** Checks a shape; every deviation is a problem with its pointer, and an unknown key gets a suggestion. */
 export function shape<T>(schema: Joi.Schema, input: unknown, base: string): Shaped<T> {
-  const { error, value } = schema.required().validate(input, {
+  const { error, value } = requiredOf(schema).validate(input, {
     abortEarly: false,
     convert: false,
     errors: { label: false },
   });
   return { value, problems: (error?.details ?? []).map((detail) => toProblem(detail, schema, base)) };
+}
+
+/** Made once for each schema: joi copies the whole of it, which takes as long as a check. */
+const requiredSchemas = new WeakMap<Joi.Schema, Joi.Schema>();
+
+function requiredOf(schema: Joi.Schema): Joi.Schema {
+  const known = requiredSchemas.get(schema) ?? schema.required();
+  requiredSchemas.set(schema, known);
+  return known;
 }
 
 function toProblem(detail: Joi.ValidationErrorItem, schema: Joi.Schema, base: string): Problem {

@@ -1,0 +1,118 @@
+/** One policy file: read, parsed and shaped, and everything that is wrong with it told by line and column. */
+import { readFile } from 'node:fs/promises';
+import { dirname, extname } from 'node:path';
+import { LineCounter, parseDocument } from 'yaml';
+import { AppError, type Problem } from '../errors.ts';
+import { parseStrictJson } from '../http/json-body.ts';
+import {
+  jsonErrors,
+  jsonPositions,
+  type PositionOf,
+  type SyntaxProblem,
+  yamlErrors,
+  yamlPositions,
+} from './file-positions.ts';
+import { emptyPolicy, type Part, type Policy } from './policy.ts';
+import { readDocument } from './policy-document.ts';
+
+/** A problem and the place where it is to be mended. */
+export interface FileProblem extends Problem {
+  file: string;
+  /** From 1, as `column`. */
+  line: number;
+  column: number;
+}
+
+export interface PolicyFile {
+  /** As it was named, for messages. */
+  name: string;
+  folder: string;
+  policy: Policy;
+  /** Where in the file each part is. */
+  pointers: ReadonlyMap<Part, string>;
+  problems: FileProblem[];
+  /** The problem with its place; its pointer is into the file. */
+  place(problem: Problem): FileProblem;
+}
+
+/** Reads one file; what is wrong with it is in its problems. Throws when it cannot be read at all. */
+export async function readPolicyFile(name: string): Promise<PolicyFile> {
+  const isJson = extname(name) === '.json';
+  const text = decode(await readFile(name));
+  const place = placer(name, text ?? '', isJson);
+  const file = { name, folder: dirname(name), policy: emptyPolicy(), pointers: new Map(), place };
+  const parsed = text === undefined ? notUtf8 : isJson ? parseJson(text) : parseYaml(text);
+  if (parsed.errors.length > 0) {
+    const problems = parsed.errors.map((error) => ({ pointer: '', code: 'syntax', file: name, ...error }));
+    return { ...file, problems };
+  }
+  if (parsed.refused) return { ...file, problems: [place(parsed.refused)] };
+  const { policy, problems, pointers } = readDocument(parsed.value);
+  return { ...file, policy, pointers, problems: problems.map(place) };
+}
+
+/** A document, or what keeps the text from being one; `refused` is what strict JSON does not accept either. */
+interface Parsed {
+  value?: unknown;
+  errors: SyntaxProblem[];
+  refused?: Problem | undefined;
+}
+
+const notUtf8: Parsed = { errors: [{ line: 1, column: 1, message: 'it is not UTF-8' }] };
+
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function parseJson(text: string): Parsed {
+  const parsed = parseStrictly(text);
+  return parsed ?? { errors: jsonErrors(text) };
+}
+
+function parseYaml(text: string): Parsed {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { uniqueKeys: true, lineCounter: lines, prettyErrors: false });
+  if (document.errors.length > 0) return { errors: yamlErrors(document, lines) };
+  try {
+    const value: unknown = document.toJS({ maxAliasCount: 100 });
+    return parseStrictly(JSON.stringify(value) ?? 'null') ?? { value, errors: [] };
+  } catch (cause) {
+    if (!(cause instanceof ReferenceError)) throw cause;
+    return { errors: [{ line: 1, column: 1, message: `it is not YAML: ${cause.message}` }] };
+  }
+}
+
+/** What bodies are held to; undefined where the text is not JSON at all. */
+function parseStrictly(text: string): Parsed | undefined {
+  try {
+    return { value: parseStrictJson(text), errors: [] };
+  } catch (cause) {
+    if (!(cause instanceof AppError)) throw cause;
+    const [error] = cause.errors ?? [];
+    return error && { errors: [], refused: { ...error, code: 'syntax' } };
+  }
+}
+
+/** Problems with one of these are about the key that the pointer ends with, not about its value. */
+const aboutKeys = new Set([
+  'syntax',
+  'unknown_key',
+  'unknown_attribute',
+  'unknown_operator',
+  'unknown_path',
+  'unsafe_path',
+]);
+
+/** Most files have no problems, so their text is read for places only when there are. */
+function placer(file: string, text: string, isJson: boolean): PolicyFile['place'] {
+  let positionOf: PositionOf | undefined;
+  return (problem) => {
+    positionOf ??= isJson ? jsonPositions(text) : yamlPositions(text);
+    const what = aboutKeys.has(problem.code) ? 'key' : 'value';
+    return { ...problem, file, ...positionOf(problem.pointer, what) };
+  };
+}
