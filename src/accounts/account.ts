@@ -59,5 +59,9 @@ export function presentUser(account: Account, roles: readonly string[]): Present
 
 /** The keys of the roles given to an account, without those inherited, in order. */
 export async function rolesOf(db: Database | Transaction, accountId: string): Promise<string[]> {
-  return db('role_assignments').where({ account_id: accountId }).orderBy('role_key').pluck('role_key');
+  return db('role_assignments')
+    .where({ account_id: accountId })
+    .whereRaw('(expires_at IS NULL OR expires_at > now())')
+    .orderBy('role_key')
+    .pluck('role_key');
 }

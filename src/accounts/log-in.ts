@@ -62,7 +62,8 @@ const beginSessionSql = `
     RETURNING account_id, expires_at
   )
   SELECT expires_at AS "expiresAt", (SELECT id FROM ended) AS "endedId",
-    ARRAY(SELECT role_key FROM role_assignments r WHERE r.account_id = begun.account_id ORDER BY role_key) AS roles
+    ARRAY(SELECT role_key FROM role_assignments r
+      WHERE r.account_id = begun.account_id AND (expires_at IS NULL OR expires_at > now()) ORDER BY role_key) AS roles
   FROM begun`;
 
 /** A session of the account as it was checked; undefined when it is not that any more. */

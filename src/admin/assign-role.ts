@@ -1,13 +1,14 @@
-/** Roles given to accounts and taken from them. */
+/** Roles given to accounts, for good or for a time, and taken from them. */
+import { isDeepStrictEqual } from 'node:util';
 import { recordAudit } from '../audit/record.ts';
 import { accountPrincipal, findAccountFacts } from '../decision/principals.ts';
 import type { GuardedCall } from '../enforcement/access.ts';
 import { AppError } from '../errors.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
-import { principalFor } from '../sessions/authenticate.ts';
-import type { Transaction } from '../storage/postgres.ts';
-import { type Giver, guardAssignment, guardUnassignment } from './guard-escalation.ts';
+import type { Database, Transaction } from '../storage/postgres.ts';
+import { type Giver, giverOf } from './giver.ts';
+import { guardAssignment, guardUnassignment } from './guard-escalation.ts';
 import { actorOf } from './publish-change.ts';
 import { changeUnderLock } from './under-lock.ts';
 
@@ -15,8 +16,13 @@ import { changeUnderLock } from './under-lock.ts';
  * Gives a role. Throws `not_found` for a role that is not there, `access_denied` for one that the giver may not assign,
  * `privilege_escalation` for one that is more than the giver's own.
  */
-export async function assignRole(services: Services, call: GuardedCall): Promise<void> {
+export async function assignRole(
+  services: Services,
+  call: GuardedCall<{ expiresAt?: Date | null } | undefined>,
+): Promise<void> {
+  const expiresAt = call.body?.expiresAt ?? null;
   await changeAssignment(services, call, {
+    until: expiresAt,
     action: 'user.assign-role',
     guard: async (giver, snapshot, { account_id, role_key }, trx) => {
       const [facts] = await findAccountFacts(trx, [account_id]);
@@ -24,13 +30,17 @@ export async function assignRole(services: Services, call: GuardedCall): Promise
       await guardAssignment(giver, snapshot, role_key, accountPrincipal(facts, snapshot));
     },
     change: (trx, { account_id, role_key }) =>
-      trx('role_assignments').insert({ account_id, role_key }).onConflict().ignore(),
+      trx('role_assignments')
+        .insert({ account_id, role_key, expires_at: expiresAt })
+        .onConflict(['account_id', 'role_key'])
+        .merge(['expires_at']),
   });
 }
 
 /** Takes a role away. Throws as above, and `policy_locks_out`. */
 export async function unassignRole(services: Services, call: GuardedCall): Promise<void> {
   await changeAssignment(services, call, {
+    until: null,
     action: 'user.unassign-role',
     guard: (giver, snapshot, { role_key }) => guardUnassignment(giver, snapshot, role_key),
     change: (trx, row) => trx('role_assignments').where(row).delete(),
@@ -41,33 +51,58 @@ type Row = { account_id: string; role_key: string };
 
 interface AssignmentChange {
   action: string;
+  /** When what is given ends; null: it lasts. */
+  until: Date | null;
   guard(giver: Giver, snapshot: Snapshot, row: Row, trx: Transaction): Promise<void>;
   change(trx: Transaction, row: Row): PromiseLike<unknown>;
 }
 
 async function changeAssignment(
   services: Services,
-  { req, params: { id = '', key = '' } }: GuardedCall,
-  { action, guard, change }: AssignmentChange,
+  { req, params: { id = '', key = '' } }: GuardedCall<unknown>,
+  { action, until, guard, change }: AssignmentChange,
 ): Promise<void> {
-  const { decisions, feed } = services;
+  const { feed } = services;
   await changeUnderLock(services, req, async (trx, snapshot) => {
     if (!snapshot.roles.has(key)) throw new AppError('not_found', { message: `there is no role ${key}` });
     const row = { account_id: id, role_key: key };
-    await guard({ principal: principalFor(req, snapshot), decisions }, snapshot, row, trx);
-    const roles = () =>
-      trx('role_assignments').where({ account_id: id }).orderBy('role_key').pluck('role_key');
-    const before: string[] = await roles();
+    await guard(giverOf(services, req, snapshot, until?.getTime()), snapshot, row, trx);
+    const before = await assignmentsOf(trx, id);
     await change(trx, row);
-    const after: string[] = await roles();
-    if (before.length === after.length) return;
+    const after = await assignmentsOf(trx, id);
+    if (isDeepStrictEqual(before, after)) return;
     await recordAudit(trx, {
       actor: actorOf(req),
       action,
       target: { type: 'user', id },
-      before: { roles: before },
-      after: { roles: after },
+      before: rolesAndEnds(before),
+      after: rolesAndEnds(after),
     });
   });
   feed.announce([{ kind: 'principal', subject: id }]);
+}
+
+/** One role that an account was given. */
+export interface Assignment {
+  key: string;
+  /** From then on it does not have it; null: it lasts. */
+  expiresAt: Date | null;
+  createdAt: Date;
+}
+
+/** The roles that an account was given and that have not ended, in the order of their keys. */
+export async function assignmentsOf(db: Database | Transaction, accountId: string): Promise<Assignment[]> {
+  return db('role_assignments')
+    .select({ key: 'role_key', expiresAt: 'expires_at', createdAt: 'created_at' })
+    .where({ account_id: accountId })
+    .whereRaw('(expires_at IS NULL OR expires_at > now())')
+    .orderBy('role_key');
+}
+
+function rolesAndEnds(assignments: readonly Assignment[]): object {
+  const ends = assignments.flatMap(({ key, expiresAt }) => (expiresAt ? [[key, expiresAt]] : []));
+  return {
+    roles: assignments.map(({ key }) => key),
+    ...(ends.length > 0 && { expiresAt: Object.fromEntries(ends) }),
+  };
 }

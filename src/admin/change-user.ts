@@ -17,10 +17,10 @@ import { ACCOUNT_TYPE, builtInTypes } from '../policy/built-in.ts';
 import type { Change } from '../policy/change-feed.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
-import { principalFor } from '../sessions/authenticate.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 import { identityOf } from '../sessions/request-access.ts';
 import type { Transaction } from '../storage/postgres.ts';
+import { giverOf } from './giver.ts';
 import { guardAccount, guardAssignment } from './guard-escalation.ts';
 import { actorOf } from './publish-change.ts';
 import { admitted, changeUnderLock } from './under-lock.ts';
@@ -170,10 +170,6 @@ export function requireFitting(attributes: Record<string, unknown>, snapshot: Sn
       message: errors.map(({ pointer, message }) => `${pointer} ${message}`).join('; '),
       errors,
     });
-}
-
-function giverOf({ decisions }: Services, req: Request, snapshot: Snapshot) {
-  return { principal: principalFor(req, snapshot), decisions };
 }
 
 async function factsOf(trx: Transaction, id: string): Promise<AccountFacts> {

@@ -1,8 +1,10 @@
 /** Everything under /api/v1/admin. */
 import type { GuardedEndpoint } from '../enforcement/access.ts';
 import type { Services } from '../services.ts';
+import { decisionEndpoints } from './decisions.ts';
 import { explainEndpoints } from './explain.ts';
 import { policyEndpoints } from './policy.ts';
+import { reachEndpoints } from './reach.ts';
 import { resourceTypeEndpoints } from './resource-types.ts';
 import { roleEndpoints } from './roles.ts';
 import { ruleEndpoints } from './rules.ts';
@@ -16,5 +18,7 @@ export function adminEndpoints(services: Services): GuardedEndpoint[] {
     ...userEndpoints(services),
     ...policyEndpoints(services),
     ...explainEndpoints(services),
+    ...decisionEndpoints(services),
+    ...reachEndpoints(services),
   ];
 }

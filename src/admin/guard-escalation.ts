@@ -1,6 +1,6 @@
 /** Nobody gives what they do not hold (design 4.7): every way to give, held against what the giver holds. */
 import { resourceOf } from '../decision/access-request.ts';
-import type { DecisionPoint } from '../decision/decide.ts';
+import { accessDenied } from '../decision/decision.ts';
 import { accountPrincipal, findAccountFacts } from '../decision/principals.ts';
 import { AppError } from '../errors.ts';
 import { type Ability, effectiveRoles, makeAbility, type Principal } from '../policy/ability.ts';
@@ -10,11 +10,7 @@ import { type Rule, ruleAttributes } from '../policy/policy.ts';
 import type { Publication } from '../policy/publish.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
 import type { Transaction } from '../storage/postgres.ts';
-
-export interface Giver {
-  principal: Principal;
-  decisions: DecisionPoint;
-}
+import type { Giver } from './giver.ts';
 
 /** On what the giver may hold `escalate` instead of the permission itself. */
 interface Target {
@@ -48,13 +44,13 @@ const abilities = new WeakMap<Giver, WeakMap<Snapshot, Ability>>();
 function heldBy(giver: Giver, snapshot: Snapshot): Ability {
   const known = abilities.get(giver) ?? new WeakMap<Snapshot, Ability>();
   abilities.set(giver, known);
-  const held = known.get(snapshot) ?? makeAbility(snapshot, giver.principal, Date.now());
+  const held = known.get(snapshot) ?? makeAbility(snapshot, giver.lasting, Date.now());
   known.set(snapshot, held);
   return held;
 }
 
 async function requireNoGap(
-  { principal, decisions }: Giver,
+  { lasting, decisions }: Giver,
   snapshot: Snapshot,
   gap: Gap,
   target: Target,
@@ -63,12 +59,8 @@ async function requireNoGap(
   const type = snapshot.types.get(target.type);
   if (type) {
     const resource = resourceOf(type, target.attributes);
-    const { allow } = await decisions.decide(snapshot, {
-      principal,
-      action: { name: 'escalate' },
-      resource,
-      context: {},
-    });
+    const request = { principal: lasting, action: { name: 'escalate' }, resource, context: {} };
+    const { allow } = await decisions.decide(snapshot, request, 'never');
     if (allow) return;
   }
   throw new AppError('privilege_escalation', { message: gap });
@@ -127,14 +119,10 @@ async function requireAssign(
   const type = snapshot.types.get('castellan.role');
   const role = snapshot.roles.get(key);
   if (!type || !role) throw new AppError('not_found', { message: `there is no role ${key}` });
-  const { allow, reason } = await decisions.decide(snapshot, {
-    principal,
-    action: { name: 'assign' },
-    resource: resourceOf(type, { id: key, name: role.name, inherits: role.inherits }),
-    context: {},
-  });
-  if (!allow)
-    throw new AppError('access_denied', { message: `you may not assign the role ${key}: ${reason}` });
+  const resource = resourceOf(type, { id: key, name: role.name, inherits: role.inherits });
+  const request = { principal, action: { name: 'assign' }, resource, context: {} };
+  const decision = await decisions.decide(snapshot, request, 'denied');
+  if (!decision.allow) throw accessDenied(decision, `you may not assign the role ${key}: ${decision.reason}`);
 }
 
 /** For each role that denies were given to: what those who have it may, and the giver does not hold. */

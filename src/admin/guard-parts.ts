@@ -1,5 +1,6 @@
 /** Many changes at once are no way round what the policy says of each: every part is asked about as if it came alone. */
 import { resourceOf } from '../decision/access-request.ts';
+import { accessDenied } from '../decision/decision.ts';
 import { AppError } from '../errors.ts';
 import type { PolicyDiff } from '../policy/diff.ts';
 import {
@@ -12,7 +13,7 @@ import {
   ruleAttributes,
 } from '../policy/policy.ts';
 import type { Publication } from '../policy/publish.ts';
-import type { Giver } from './guard-escalation.ts';
+import type { Giver } from './giver.ts';
 
 /** How a part of the policy is a resource of its own. Cases are a part of `castellan.policy`. */
 const resources: { [C in Exclude<Collection, 'cases'>]: { type: string; attributesOf(part: Part): object } } =
@@ -38,18 +39,17 @@ export async function requirePartActions(giver: Giver, { before, diff }: Publica
   for (const [collection, { type, attributesOf }] of Object.entries(resources)) {
     const declared = before.types.get(type);
     for (const [action, part] of actionsIn(diff, collection as Collection)) {
-      const { allow, reason } = declared
-        ? await giver.decisions.decide(before, {
-            principal: giver.principal,
-            action: { name: action },
-            resource: resourceOf(declared, attributesOf(part)),
-            context: {},
-          })
-        : { allow: false, reason: `${type} is not there` };
-      if (!allow)
-        throw new AppError('access_denied', {
-          message: `you may not ${action} ${type} ${nameOf(collection as Collection, part)}: ${reason}`,
-        });
+      const what = `${action} ${type} ${nameOf(collection as Collection, part)}`;
+      if (!declared)
+        throw new AppError('access_denied', { message: `you may not ${what}: ${type} is not there` });
+      const request = {
+        principal: giver.principal,
+        action: { name: action },
+        resource: resourceOf(declared, attributesOf(part)),
+        context: {},
+      };
+      const decision = await giver.decisions.decide(before, request, 'denied');
+      if (!decision.allow) throw accessDenied(decision, `you may not ${what}: ${decision.reason}`);
     }
   }
 }

@@ -1,15 +1,28 @@
-/** Whom a rule would concern. */
-import type { Rule } from '../policy/policy.ts';
+/** Whom a rule would concern, and what it would change for them. */
+import type { GuardedCall } from '../enforcement/access.ts';
+import { mergeAll } from '../policy/files.ts';
+import { emptyPolicy, type Rule } from '../policy/policy.ts';
 import type { Services } from '../services.ts';
+import { presentSimulation } from './reach.ts';
+import { compileDraft, simulate } from './simulate.ts';
 
-export interface Impact {
-  /** The roles that the rule comes with: its own and those that inherit it. */
-  roles: string[];
-  /** Active accounts that it would be a rule of. */
-  accounts: number;
+/** Active accounts and roles that it would be a rule of, and what a simulation of it shows. */
+export async function impactOf(services: Services, call: GuardedCall, rule: Rule) {
+  const { db, live, sources } = services;
+  const before = live.snapshot;
+  const draft = { ...emptyPolicy(), rules: [rule] };
+  const after = compileDraft(live, before, mergeAll([before.policy, draft]), draft);
+  const simulation = await simulate({ db, sources, before, after, decisions: 0 });
+  const { principals, anonymous, cases, roles: byRole } = await presentSimulation(services, call, simulation);
+  const { affected } = simulation.accounts;
+  return { ...(await holdersOfRule(services, rule)), affected, principals, anonymous, byRole, cases };
 }
 
-export async function impactOf({ db, live }: Services, rule: Rule): Promise<Impact> {
+/** The roles that the rule comes with (its own and those that inherit it), and how many active accounts have one. */
+async function holdersOfRule(
+  { db, live }: Services,
+  rule: Rule,
+): Promise<{ roles: string[]; accounts: number }> {
   const { lineage } = live.snapshot;
   const active = db('accounts').where({ is_active: true });
   const count = async (query: typeof active) => Number((await query.count())[0]?.count ?? 0);
@@ -23,7 +36,10 @@ export async function impactOf({ db, live }: Services, rule: Rule): Promise<Impa
   if (role === 'everyone' || role === 'authenticated')
     return { roles: [role], accounts: await count(active) };
   const roles = [...lineage].filter(([, inherited]) => inherited.has(role)).map(([key]) => key);
-  const holders = db('role_assignments').select('account_id').whereIn('role_key', roles);
+  const holders = db('role_assignments')
+    .select('account_id')
+    .whereIn('role_key', roles)
+    .whereRaw('(expires_at IS NULL OR expires_at > now())');
   return {
     roles: roles.length > 0 ? roles.sort() : [role],
     accounts: await count(active.whereIn('id', holders)),

@@ -8,7 +8,7 @@ import { collections, emptyPolicy, nameOf, type Policy } from '../policy/policy.
 import { readDocument } from '../policy/policy-document.ts';
 import { locateInDocument } from '../policy/publish.ts';
 import type { Services } from '../services.ts';
-import { principalFor } from '../sessions/authenticate.ts';
+import { giverOf } from './giver.ts';
 import { requirePartActions } from './guard-parts.ts';
 import { changeQuery, type ProvenPublication, publishChange } from './publish-change.ts';
 
@@ -80,11 +80,7 @@ export async function importPolicy(services: Services, call: GuardedCall<unknown
     target: { type: 'castellan.policy', id: query.mode },
     change: (policy) => applyDraft(policy, draft, query.mode),
     locate: locateInDocument(draft.policy),
-    guard: (planned) =>
-      requirePartActions(
-        { principal: principalFor(req, planned.before), decisions: services.decisions },
-        planned,
-      ),
+    guard: (planned) => requirePartActions(giverOf(services, req, planned.before), planned),
     dryRun: query.dryRun,
   });
   return { status: 200, body: presentChange(publication, query.dryRun) };

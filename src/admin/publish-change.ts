@@ -11,9 +11,9 @@ import { collections, type Policy } from '../policy/policy.ts';
 import { type Locate, type Publication, publish } from '../policy/publish.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
-import { principalFor } from '../sessions/authenticate.ts';
 import { identityOf } from '../sessions/request-access.ts';
 import type { Transaction } from '../storage/postgres.ts';
+import { giverOf } from './giver.ts';
 import { guardPublication } from './guard-escalation.ts';
 import { refreshCaller } from './under-lock.ts';
 
@@ -47,7 +47,7 @@ export interface ProvenPublication extends Publication {
  * of somebody who may `override`, `privilege_escalation`, `policy_locks_out`, and what `publish` throws.
  */
 export async function publishChange(services: Services, request: ChangeRequest): Promise<ProvenPublication> {
-  const { db, live, feed, decisions } = services;
+  const { db, live, feed } = services;
   const { req, res, action, target, change, locate, guard, dryRun = false } = request;
   const actor = actorOf(req);
   let broken: CaseResult[] = [];
@@ -63,7 +63,7 @@ export async function publishChange(services: Services, request: ChangeRequest):
     ...(locate && { locate }),
     dryRun,
     guard: async (planned, trx) => {
-      await guardPublication({ principal: principalFor(req, planned.before), decisions }, planned, trx);
+      await guardPublication(giverOf(services, req, planned.before), planned, trx);
       await refuseLockOut(trx, planned.before, planned.after);
       await guard?.(planned);
       broken = await casesBrokenBy(planned);

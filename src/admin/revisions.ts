@@ -9,8 +9,8 @@ import type { Policy } from '../policy/policy.ts';
 import { readDocument, toDocument } from '../policy/policy-document.ts';
 import { readRevision } from '../policy/revisions.ts';
 import type { Services } from '../services.ts';
-import { principalFor } from '../sessions/authenticate.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
+import { giverOf } from './giver.ts';
 import { requirePartActions } from './guard-parts.ts';
 import { presentChange } from './import-policy.ts';
 import { changeQuery, publishChange } from './publish-change.ts';
@@ -161,11 +161,7 @@ async function restore(services: Services, { req, res, params: { n }, body }: Gu
       if (problems.length > 0) throw policyInvalid(problems);
       return then;
     },
-    guard: (planned) =>
-      requirePartActions(
-        { principal: principalFor(req, planned.before), decisions: services.decisions },
-        planned,
-      ),
+    guard: (planned) => requirePartActions(giverOf(services, req, planned.before), planned),
   });
   return { status: 200, body: presentChange(publication, false) };
 }

@@ -108,7 +108,9 @@ export function ruleEndpoints(services: Services): GuardedEndpoint[] {
         shape: Joi.object({
           valid: Joi.boolean(),
           problems: Joi.array().items(problemShape),
-          impact: Joi.object({ roles: Joi.array().items(Joi.string()), accounts: Joi.number() }).allow(null),
+          impact: Joi.object({ roles: Joi.array().items(Joi.string()), accounts: Joi.number() })
+            .unknown(true)
+            .allow(null),
         }),
       },
       handle: (call) => validateRule(services, call),
@@ -229,11 +231,11 @@ function accepted(services: Services, body: unknown): Rule {
   return rule;
 }
 
-async function validateRule(services: Services, { body }: GuardedCall) {
-  const { rule, problems } = problemsOf(services, body);
+async function validateRule(services: Services, call: GuardedCall) {
+  const { rule, problems } = problemsOf(services, call.body);
   return {
     status: 200,
-    body: { valid: rule !== undefined, problems, impact: rule ? await impactOf(services, rule) : null },
+    body: { valid: rule !== undefined, problems, impact: rule ? await impactOf(services, call, rule) : null },
   };
 }
 

@@ -9,7 +9,7 @@ import { toPlainAbility } from '../evaluators/casl-rules.ts';
 import { type PageQuery, pageKeys } from '../http/page.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
 import type { Services } from '../services.ts';
-import { assignRole, unassignRole } from './assign-role.ts';
+import { assignmentsOf, assignRole, unassignRole } from './assign-role.ts';
 import { changeUser, createUser, endUserSessions, requireFitting, resetPassword } from './change-user.ts';
 import { listReadable } from './list-readable.ts';
 import { presentReadable } from './present-user.ts';
@@ -31,6 +31,10 @@ const reply = {
   shape: Joi.object({ user: userShape }),
 };
 const writeErrors = ['privilege_escalation', 'policy_locks_out'] as const;
+
+const roleGift = Joi.object<{ expiresAt?: Date | null }>({
+  expiresAt: Joi.date().iso().greater('now').allow(null).description('left out or null: it lasts'),
+});
 
 interface UserFilter extends PageQuery {
   role?: string;
@@ -131,10 +135,32 @@ export function userEndpoints(services: Services): GuardedEndpoint[] {
       },
     }),
     endpoint({
+      method: 'get',
+      path: `${path}/:id/roles`,
+      summary: 'The roles given to an account, and when they end',
+      params,
+      access: access('read'),
+      reply: {
+        status: 200,
+        description: 'The roles',
+        shape: Joi.object({
+          items: Joi.array().items(
+            Joi.object({
+              key: Joi.string(),
+              expiresAt: Joi.date().iso().allow(null),
+              createdAt: Joi.date().iso(),
+            }),
+          ),
+        }),
+      },
+      handle: async (call) => ({ status: 200, body: { items: await readAssignments(services, call) } }),
+    }),
+    endpoint<{ expiresAt?: Date | null } | undefined>({
       method: 'put',
       path: `${path}/:id/roles/:key`,
-      summary: 'Give a role',
+      summary: 'Give a role, for good or until it expires',
       params: roleParams,
+      body: roleGift,
       access: access('assign-role'),
       reply: { status: 204, description: 'The account has the role' },
       errors: writeErrors,
@@ -205,13 +231,31 @@ function fieldsWritten({ body, sentFields }: LoadCall<UserChange>): string[] {
   return [...sentFields.filter((field) => !notFields.has(field)), ...Object.keys(body.attributes ?? {})];
 }
 
+/** Whoever may not read the roles of an account may not read when they end. */
+async function readAssignments(
+  { db, decisions }: Services,
+  { params: { id = '' }, context: { snapshot, request } }: GuardedCall,
+) {
+  const permitted = request && (await decisions.permittedFields(snapshot, request, ['roles']));
+  if (!permitted?.has('roles'))
+    throw new AppError('access_denied', { message: 'you may not read the roles of this account' });
+  return assignmentsOf(db, id);
+}
+
 async function listUsers(services: Services, call: GuardedCall<unknown, UserFilter>) {
   const { role, email, isActive } = call.query;
   const query = Account.query(services.db);
   if (isActive !== undefined) query.where({ isActive });
   if (email !== undefined) query.where('emailKey', emailKey(email));
   if (role !== undefined)
-    query.whereIn('id', services.db('role_assignments').select('account_id').where({ role_key: role }));
+    query.whereIn(
+      'id',
+      services
+        .db('role_assignments')
+        .select('account_id')
+        .where({ role_key: role })
+        .whereRaw('(expires_at IS NULL OR expires_at > now())'),
+    );
   return listReadable<Account, Partial<PresentedUser>>(services, call, {
     page: (after, size) => {
       const page = query.clone().orderBy('id').limit(size);

@@ -38,7 +38,11 @@ export function failuresOf(condition: Condition, scene: Scene): Failure[] {
 }
 
 /** Whether the condition is met, as a decision would have it; what cannot be resolved counts the other way in a negation. */
-function isMet(condition: Condition, { in: place, facts, principal, effect }: Scene, negated: boolean): boolean {
+function isMet(
+  condition: Condition,
+  { in: place, facts, principal, effect }: Scene,
+  negated: boolean,
+): boolean {
   const counted = negated === (effect === 'deny') ? 'allow' : 'deny';
   return compileCondition(settleAs(condition, principal, counted, place === 'when'))(facts);
 }

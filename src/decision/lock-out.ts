@@ -6,7 +6,7 @@ import { ANY_ACTION, ANY_TYPE } from '../policy/policy.ts';
 import { lockPolicy, snapshotInForce } from '../policy/publish.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
-import { type AccountFacts, accountFactColumns, accountPrincipal } from './principals.ts';
+import { type AccountFacts, accountFactColumnsAt, accountPrincipal } from './principals.ts';
 
 /** What "can change the policy" means: these on any rule, whatever it says and whenever it is asked. */
 const needed = { type: 'castellan.rule', actions: ['read', 'create', 'update', 'delete', 'escalate'] };
@@ -23,18 +23,41 @@ export async function keepPolicyChangeable<T>(
   return db.transaction(async (trx) => {
     await lockPolicy(trx);
     const snapshot = await snapshotInForce(trx, live);
-    const could = [];
-    for (const atMs of instantsOf(snapshot))
-      if (await someoneCanChangePolicy(trx, snapshot, atMs)) could.push(atMs);
+    const before = await timeline(trx, snapshot);
     const result = await change(trx, snapshot);
-    for (const atMs of could) if (!(await someoneCanChangePolicy(trx, snapshot, atMs))) refuse();
+    for (const [atMs, can] of await timeline(trx, snapshot)) if (!can && couldAt(before, atMs)) refuse();
     return result;
   });
 }
 
+/** Whether somebody can change the policy, now and from each instant on at which that may become otherwise; in order. */
+async function timeline(trx: Transaction, snapshot: Snapshot): Promise<[atMs: number, can: boolean][]> {
+  const instants = new Set([...instantsOf(snapshot), ...(await roleEnds(trx, snapshot))]);
+  const line: [number, boolean][] = [];
+  for (const atMs of [...instants].sort((a, b) => a - b))
+    line.push([atMs, await someoneCanChangePolicy(trx, snapshot, atMs)]);
+  return line;
+}
+
+/** Between two instants of the line nothing changed. */
+function couldAt(line: readonly [atMs: number, can: boolean][], atMs: number): boolean {
+  return line.findLast(([sinceMs]) => sinceMs <= atMs)?.[1] ?? false;
+}
+
+/** When roles that matter here end. */
+async function roleEnds(trx: Transaction, snapshot: Snapshot): Promise<number[]> {
+  const { roles } = candidatesFor(snapshot);
+  const ends: { expiresAt: Date }[] = await trx('role_assignments')
+    .distinct('expires_at')
+    .whereIn('role_key', roles)
+    .whereRaw('expires_at > now()');
+  return ends.map(({ expiresAt }) => expiresAt.getTime());
+}
+
 /** For a publication: throws `policy_locks_out` when it takes the policy from the last who could change it. */
 export async function refuseLockOut(trx: Transaction, before: Snapshot, after: Snapshot): Promise<void> {
-  for (const atMs of new Set([...instantsOf(after), ...instantsOf(before)])) {
+  const ends = [...(await roleEnds(trx, before)), ...(await roleEnds(trx, after))];
+  for (const atMs of new Set([...instantsOf(after), ...instantsOf(before), ...ends])) {
     if (await someoneCanChangePolicy(trx, after, atMs)) continue;
     if (await someoneCanChangePolicy(trx, before, atMs)) refuse();
   }
@@ -67,6 +90,7 @@ async function someoneCanChangePolicy(trx: Transaction, snapshot: Snapshot, atMs
   const candidates = candidatesFor(snapshot);
   for (let after: string | null = null; ; ) {
     const { rows }: { rows: AccountFacts[] } = await trx.raw(findCandidates, [
+      atMs,
       candidates.all,
       candidates.roles,
       candidates.ids,
@@ -83,7 +107,7 @@ async function someoneCanChangePolicy(trx: Transaction, snapshot: Snapshot, atMs
 }
 
 const findCandidates = `
-  SELECT ${accountFactColumns} FROM accounts a
+  SELECT ${accountFactColumnsAt('asked.at')} FROM accounts a, (SELECT to_timestamp(?::float8 / 1000) AS at) AS asked
   WHERE a.is_active
     AND (?::boolean OR EXISTS (SELECT FROM role_assignments x WHERE x.account_id = a.id AND x.role_key = ANY (?::text[])) OR a.id::text = ANY (?::text[]))
     AND (?::uuid IS NULL OR a.id > ?::uuid)

@@ -16,14 +16,22 @@ export interface AccountFacts {
   attributes: Record<string, unknown>;
   accessVersion: number;
   createdAt: Date;
+  /** Those that it has at the time; roles that have expired are none. */
   roles: string[];
+  /** When each of them that ends does so, ms since the epoch; null where none does. */
+  roleEnds: Readonly<Record<string, number>> | null;
 }
 
-/** Columns of `accounts` (as a) and its roles, to be selected by whoever needs a principal. */
-export const accountFactColumns = `
+/** Columns of `accounts` (as a) and its roles at an instant (SQL), to be selected by whoever needs a principal. */
+export const accountFactColumnsAt = (instant: string) => `
   a.id, a.email, a.first_name AS "firstName", a.last_name AS "lastName", a.patronymic, a.is_active AS "isActive",
   a.attributes, a.access_version::float8 AS "accessVersion", a.created_at AS "createdAt",
-  ARRAY(SELECT role_key FROM role_assignments r WHERE r.account_id = a.id ORDER BY role_key) AS roles`;
+  ARRAY(SELECT role_key FROM role_assignments r
+    WHERE r.account_id = a.id AND (r.expires_at IS NULL OR r.expires_at > ${instant}) ORDER BY role_key) AS roles,
+  (SELECT jsonb_object_agg(role_key, round(extract(epoch FROM r.expires_at) * 1000)) FROM role_assignments r
+    WHERE r.account_id = a.id AND r.expires_at > ${instant}) AS "roleEnds"`;
+
+export const accountFactColumns = accountFactColumnsAt('now()');
 
 /** The accounts of these ids, as many as there are. */
 export async function findAccountFacts(

@@ -19,12 +19,39 @@ export async function loadFromSource(
   type: ResourceType,
   id: string,
 ): Promise<Record<string, unknown> | undefined> {
-  const names = Object.keys(type.attributes).filter((name) => Object.hasOwn(columns, name));
-  const row: Record<string, unknown> | undefined = await db(table)
-    .select(Object.fromEntries(names.map((name) => [name, columns[name] ?? name])))
+  const row: Row | undefined = await db(table)
+    .select(selected(columns, type))
     .whereRaw('??::text = ?', [columns['id'] ?? 'id', id])
     .first();
-  return row && Object.fromEntries(names.map((name) => [name, toAttribute(row[name], type, name)]));
+  return row && toAttributes(row, type);
+}
+
+/** Some rows, in the order of their ids: random ids make a fair sample. */
+export async function loadSamples(
+  db: Database,
+  { table, columns }: Source,
+  type: ResourceType,
+  limit: number,
+): Promise<Record<string, unknown>[]> {
+  const rows: Row[] = await db(table)
+    .select(selected(columns, type))
+    .orderBy(columns['id'] ?? 'id')
+    .limit(limit);
+  return rows.map((row) => toAttributes(row, type));
+}
+
+type Row = Record<string, unknown>;
+
+/** Column by attribute, of those that the type declares. */
+function selected(columns: Source['columns'], type: ResourceType): Record<string, string> {
+  const declared = Object.entries(columns).filter(([name]) => Object.hasOwn(type.attributes, name));
+  return Object.fromEntries(declared);
+}
+
+function toAttributes(row: Row, type: ResourceType): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [name, toAttribute(value, type, name)]),
+  );
 }
 
 /** Postgres gives numerics as text. */

@@ -48,7 +48,16 @@ export function parsePolicyYaml(text: string): unknown {
   const [error] = document.errors;
   if (error)
     throw new AppError('malformed_json', { message: `it is not YAML: ${error.message}`, cause: error });
-  return parseStrictJson(JSON.stringify(document.toJS({ maxAliasCount: 100 })));
+  return parseStrictJson(JSON.stringify(withoutBombs(document)));
+}
+
+/** Aliases of aliases can make a gigabyte of a line. */
+function withoutBombs(document: ReturnType<typeof parseDocument>): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (cause) {
+    throw new AppError('malformed_json', { message: 'it repeats itself by too many aliases', cause });
+  }
 }
 
 /** The folder of policies that comes with the gateway. */

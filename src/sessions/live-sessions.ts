@@ -23,6 +23,8 @@ interface Entry extends FoundSession {
   /** When the session was last written as used, and last used. */
   touchedAtMs: number;
   usedAtMs: number;
+  /** When a role of the account ends: from then on it is another principal. */
+  rolesUntilMs: number;
 }
 
 /** Use is written down at most this often, so that a busy session is not a row update per request. */
@@ -53,7 +55,8 @@ export class LiveSessions {
     const key = hash.toString('base64url');
     const nowMs = Date.now();
     const isIdle = (entry: Entry) => nowMs - entry.usedAtMs >= this.#idleMs;
-    const known = this.#entries.get(key);
+    const remembered = this.#entries.get(key);
+    const known = remembered && nowMs < remembered.rolesUntilMs ? remembered : undefined;
     // Unused here for too long, it may have been used on another node.
     const use = (entry: Entry | undefined) => {
       if (!entry || nowMs >= entry.expiresAtMs || isIdle(entry)) return undefined;
@@ -96,6 +99,7 @@ export class LiveSessions {
       expiresAtMs: expiresAt.getTime(),
       touchedAtMs: lastSeenAt.getTime(),
       usedAtMs: lastSeenAt.getTime(),
+      rolesUntilMs: Math.min(...Object.values<number>(account.roleEnds ?? {})),
       account: Object.freeze(account),
     };
     if (epoch === this.#epoch && nowMs < entry.expiresAtMs) this.#remember(entry);

@@ -644,12 +644,10 @@ describe('/admin/rules', () => {
         return JSON.stringify([counts, live.snapshot.revision, live.snapshot.digest]);
       };
       const before = await state();
-      const valid = ok(await admin.post(`${path}/validate`, small({ role: 'author' }))).body;
-      assert.deepEqual(valid, {
-        valid: true,
-        problems: [],
-        impact: { roles: ['author', 'editor'], accounts: 2 },
-      });
+      const valid = ok(await admin.post(`${path}/validate`, small({ role: 'author', action: 'publish' }))).body;
+      assert.deepEqual([valid.valid, valid.problems], [true, []]);
+      assert.deepEqual([valid.impact.roles, valid.impact.accounts], [['author', 'editor'], 2]);
+      assert.equal(valid.impact.affected, 2, 'as a simulation of the rule says');
       const invalid = ok(
         await admin.post(`${path}/validate`, small({ role: 'authr', conditions: { statsu: 'x' } })),
       ).body;
@@ -672,10 +670,10 @@ describe('/admin/rules', () => {
         action: 'read',
         subject: 'order',
       });
-      assert.deepEqual(one.body.impact, { roles: [], accounts: 1 });
+      assert.deepEqual([one.body.impact.roles, one.body.impact.accounts], [[], 1]);
       const all = await admin.post(`${path}/validate`, small({ role: 'everyone' }));
       const [{ count } = {}] = await gateway.services.db('accounts').where({ isActive: true }).count();
-      assert.deepEqual(all.body.impact, { roles: ['everyone'], accounts: Number(count) });
+      assert.deepEqual([all.body.impact.roles, all.body.impact.accounts], [['everyone'], Number(count)]);
     });
 
     it('the same checks as POST: what is said to be valid is accepted, what is not is refused', async () => {

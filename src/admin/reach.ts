@@ -1,0 +1,140 @@
+/** Drafts and reach over HTTP: who would gain and lose what, who may do what by role, and which rules decide nothing. */
+import Joi from 'joi';
+import { accountAttributes } from '../decision/principals.ts';
+import { endpoint, type GuardedCall, type GuardedEndpoint } from '../enforcement/access.ts';
+import { ACCOUNT_TYPE } from '../policy/built-in.ts';
+import { deadRules, type Holders } from '../policy/dead-rules.ts';
+import { matrixOf } from '../policy/reach.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
+import type { Services } from '../services.ts';
+import type { Database } from '../storage/postgres.ts';
+import { applyDraft, importQuery, readDraft } from './import-policy.ts';
+import { draftShape, policyBody } from './policy.ts';
+import {
+  compileDraft,
+  type PrincipalEffect,
+  type Simulation,
+  simulate,
+  simulationShape,
+} from './simulate.ts';
+
+const policy = { resource: 'castellan.policy', load: () => ({}) };
+
+interface SimulateQuery {
+  mode: 'merge' | 'replace';
+  decisions: number;
+}
+
+export function reachEndpoints(services: Services): GuardedEndpoint[] {
+  return [
+    endpoint<unknown, SimulateQuery>({
+      method: 'post',
+      path: '/api/v1/admin/policy/simulate',
+      summary: 'What a draft would change: who gains and loses what, cases and logged decisions that flip',
+      access: { action: 'read', ...policy },
+      query: Joi.object({
+        mode: importQuery.extract('mode'),
+        decisions: Joi.number()
+          .integer()
+          .min(0)
+          .max(10_000)
+          .default(1000)
+          .description('how many of the latest logged decisions are decided again'),
+      }),
+      bodyShape: draftShape,
+      bodyOptions: policyBody(services),
+      reply: { status: 200, description: 'What would change', shape: simulationShape },
+      errors: ['policy_invalid'],
+      handle: (call) => simulateDraft(services, call),
+    }),
+    endpoint({
+      method: 'get',
+      path: '/api/v1/admin/policy/matrix',
+      summary: 'Role × resource type × action: allow, deny or conditional; and the rules that decide nothing',
+      access: { action: 'read', ...policy },
+      reply: {
+        status: 200,
+        description: 'The matrix',
+        shape: Joi.object({
+          revision: Joi.number().integer(),
+          matrix: Joi.object().unknown(true),
+          deadRules: Joi.array().items(
+            Joi.object({
+              ruleId: Joi.string(),
+              because: Joi.string().valid('disabled', 'expired', 'held_by_nobody', 'shadowed', 'never_met'),
+              by: Joi.string(),
+              message: Joi.string(),
+            }),
+          ),
+        }),
+      },
+      handle: async ({ context: { snapshot } }) => {
+        const atMs = Date.now();
+        const dead = deadRules(snapshot, await holdersOf(services.db, snapshot), atMs);
+        const body = { revision: snapshot.revision, matrix: matrixOf(snapshot, atMs), deadRules: dead };
+        return { status: 200, body };
+      },
+    }),
+  ];
+}
+
+async function simulateDraft(services: Services, call: GuardedCall<unknown, SimulateQuery>) {
+  const { db, live, sources } = services;
+  const before = live.snapshot;
+  const draft = readDraft(call.body);
+  const after = compileDraft(live, before, applyDraft(before.policy, draft, call.query.mode), draft.policy);
+  const found = await simulate({ db, sources, before, after, decisions: call.query.decisions });
+  return { status: 200, body: await presentSimulation(services, call, found) };
+}
+
+/** The simulation with those of the principals whom the caller may read. */
+export async function presentSimulation(
+  services: Services,
+  call: GuardedCall<unknown, unknown>,
+  { principals, ...rest }: Simulation,
+) {
+  const shown = [];
+  for (const { account, ...effect } of principals) {
+    const principal = await presentPrincipal(services, call, account);
+    if (principal) shown.push({ principal, ...effect });
+  }
+  return { ...rest, principals: shown };
+}
+
+/** Who it is, as far as the caller may know. */
+async function presentPrincipal(
+  { decisions, gatekeeper }: Services,
+  { req, context: { snapshot } }: GuardedCall<unknown, unknown>,
+  account: PrincipalEffect['account'],
+) {
+  const question = { action: 'read', resource: ACCOUNT_TYPE };
+  const request = gatekeeper.accessRequest(req, snapshot, question, accountAttributes(account));
+  const permitted = await decisions.permittedFields(snapshot, request, ['id', 'email', 'roles']);
+  if (!permitted.has('id')) return undefined;
+  const { id, email, roles } = account;
+  return {
+    type: ACCOUNT_TYPE,
+    id,
+    ...(permitted.has('email') && { email }),
+    ...(permitted.has('roles') && { roles }),
+  };
+}
+
+/** Roles that active accounts have, and those accounts that rules name. */
+export async function holdersOf(db: Database, { rulesByPrincipal }: Snapshot): Promise<Holders> {
+  const roles: string[] = await db('role_assignments')
+    .join('accounts', 'accounts.id', 'role_assignments.account_id')
+    .where('accounts.is_active', true)
+    .whereRaw('(expires_at IS NULL OR expires_at > now())')
+    .distinct('role_key')
+    .pluck('role_key');
+  const prefix = `${ACCOUNT_TYPE}:`;
+  const named = [...rulesByPrincipal.keys()]
+    .filter((key) => key.startsWith(prefix))
+    .map((key) => key.slice(prefix.length));
+  const ids: string[] = await db('accounts')
+    .where({ is_active: true })
+    .whereRaw('id::text = ANY (?)', [named])
+    .pluck('id');
+  return { roles: new Set(roles), principals: new Set(ids.map((id) => `${prefix}${id}`)) };
+}

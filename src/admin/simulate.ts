@@ -1,0 +1,174 @@
+/** `POST /admin/policy/simulate`: a draft beside what is live, before anybody publishes it. */
+import Joi from 'joi';
+import { anonymous } from '../decision/access-request.ts';
+import { type AccountFacts, accountFactColumns, accountPrincipal } from '../decision/principals.ts';
+import { type CaseResult, runCases } from '../decision/run-cases.ts';
+import { type Effect, isNoEffect, simulation } from '../decision/simulate.ts';
+import type { Sources } from '../enforcement/source.ts';
+import { AppError, policyInvalid } from '../errors.ts';
+import { decisionsAt } from '../evaluators/decisions-at.ts';
+import { countDiff, describeDiff, diffPolicies } from '../policy/diff.ts';
+import type { LivePolicy } from '../policy/live-policy.ts';
+import type { Policy } from '../policy/policy.ts';
+import { locateInDocument } from '../policy/publish.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
+import type { Database } from '../storage/postgres.ts';
+import { type Flips, flippedDecisions } from './flipped-decisions.ts';
+import { type SampleChanges, sampleChanges } from './sample-changes.ts';
+
+export interface SimulateOptions {
+  db: Database;
+  sources: Sources;
+  before: Snapshot;
+  after: Snapshot;
+  /** How many logged decisions are decided again; 0: none. */
+  decisions: number;
+  /** Told after each batch of accounts. */
+  onProgress?(examined: number, total: number): void;
+}
+
+export interface PrincipalEffect extends Effect {
+  account: AccountFacts;
+  /** Of the sample resources of affected types: which they could act on only afterwards, and only before. */
+  samples: SampleChanges[];
+}
+
+export interface Simulation {
+  revision: number;
+  changes: { added: number; changed: number; removed: number };
+  summary: string[];
+  /** Active accounts: how many there are, were looked at, and gain or lose something. */
+  accounts: { total: number; examined: number; sampled: boolean; affected: number };
+  /** Some of the affected; who they are is told by whoever shows them. */
+  principals: PrincipalEffect[];
+  /** What whoever is not identified gains and loses. */
+  anonymous: Effect;
+  roles: ({ role: string } & Effect)[];
+  cases: {
+    id: string;
+    before: 'passed' | 'failed' | 'new';
+    after: 'passed' | 'failed' | 'gone';
+    message?: string;
+  }[];
+  decisions: Flips;
+}
+
+const BATCH = 1000;
+/** Ids are random, so the first in their order are a fair sample. */
+const MOST_EXAMINED = 50_000;
+const MOST_LISTED = 100;
+const MOST_LINES = 1000;
+
+/** The draft compiled as the revision that it would be. Throws `policy_invalid`, pointers into the draft. */
+export function compileDraft(live: LivePolicy, before: Snapshot, after: Policy, draft: Policy): Snapshot {
+  try {
+    return live.compile(after, before.revision + 1);
+  } catch (cause) {
+    if (!(cause instanceof AppError && cause.problems)) throw cause;
+    const locate = locateInDocument(draft);
+    throw policyInvalid(cause.problems.map((problem) => locate(problem, after)));
+  }
+}
+
+/** Everything that changes for somebody. */
+export async function simulate(options: SimulateOptions): Promise<Simulation> {
+  const { before, after } = options;
+  const atMs = Date.now();
+  const diff = diffPolicies(before.policy, after.policy);
+  const simulated = simulation({ before, after, atMs });
+  const { accounts, principals } = await effectsOnAccounts(options, simulated);
+  return {
+    revision: before.revision,
+    changes: countDiff(diff),
+    summary: describeDiff(diff).slice(0, MOST_LINES),
+    accounts,
+    principals,
+    anonymous: simulated.effectOn(anonymous) ?? { gains: [], losses: [] },
+    roles: simulated.isEmpty ? [] : simulated.effectsOnRoles(),
+    cases: flippedCases(
+      await runCases(before.policy.cases, before, decisionsAt),
+      await runCases(after.policy.cases, after, decisionsAt),
+    ),
+    decisions: await flippedDecisions(options),
+  };
+}
+
+async function effectsOnAccounts(options: SimulateOptions, simulated: ReturnType<typeof simulation>) {
+  const { db, before } = options;
+  const total = Number((await db('accounts').where({ is_active: true }).count())[0]?.count ?? 0);
+  const accounts = { total, examined: 0, sampled: total > MOST_EXAMINED, affected: 0 };
+  const principals: PrincipalEffect[] = [];
+  if (simulated.isEmpty) return { accounts: { ...accounts, examined: total, sampled: false }, principals };
+  for (let lastId: string | null = null; accounts.examined < MOST_EXAMINED; ) {
+    const { rows }: { rows: AccountFacts[] } = await db.raw(findAccounts, [lastId, lastId, BATCH]);
+    for (const account of rows) {
+      accounts.examined++;
+      const principal = accountPrincipal(account, before);
+      const effect = simulated.effectOn(principal);
+      if (!effect || isNoEffect(effect)) continue;
+      accounts.affected++;
+      if (principals.length < MOST_LISTED)
+        principals.push({ account, ...effect, samples: await sampleChanges(options, principal, effect) });
+    }
+    options.onProgress?.(accounts.examined, total);
+    if (rows.length < BATCH) break;
+    lastId = rows.at(-1)?.id ?? null;
+  }
+  return { accounts, principals };
+}
+
+const findAccounts = `
+  SELECT ${accountFactColumns} FROM accounts a
+  WHERE a.is_active AND (?::uuid IS NULL OR a.id > ?::uuid) ORDER BY a.id LIMIT ?`;
+
+/** The cases whose outcome is not what it was. */
+function flippedCases(before: readonly CaseResult[], after: readonly CaseResult[]): Simulation['cases'] {
+  const word = ({ passed }: CaseResult): 'passed' | 'failed' => (passed ? 'passed' : 'failed');
+  const was = new Map(before.map((result) => [result.id, result]));
+  const is = new Set(after.map(({ id }) => id));
+  const gone = before.filter(({ id }) => !is.has(id));
+  return [
+    ...after.flatMap((result): Simulation['cases'] => {
+      const old = was.get(result.id);
+      if (old && old.passed === result.passed) return [];
+      const { id, message } = result;
+      return [{ id, before: old ? word(old) : 'new', after: word(result), ...(message && { message }) }];
+    }),
+    ...gone.map((result) => ({ id: result.id, before: word(result), after: 'gone' as const })),
+  ];
+}
+
+const reachChange = Joi.object({
+  resource: Joi.string(),
+  action: Joi.string(),
+  before: Joi.string(),
+  after: Joi.string(),
+  rules: Joi.array().items(Joi.string()),
+});
+const effect = { gains: Joi.array().items(reachChange), losses: Joi.array().items(reachChange) };
+
+export const simulationShape = Joi.object({
+  revision: Joi.number().integer(),
+  changes: Joi.object({ added: Joi.number(), changed: Joi.number(), removed: Joi.number() }),
+  summary: Joi.array().items(Joi.string()),
+  accounts: Joi.object({
+    total: Joi.number(),
+    examined: Joi.number(),
+    sampled: Joi.boolean(),
+    affected: Joi.number(),
+  }),
+  principals: Joi.array().items(
+    Joi.object({
+      principal: Joi.object().unknown(true),
+      ...effect,
+      samples: Joi.array().items(Joi.object().unknown(true)),
+    }),
+  ),
+  anonymous: Joi.object(effect),
+  roles: Joi.array().items(Joi.object({ role: Joi.string(), ...effect })),
+  cases: Joi.array().items(Joi.object().unknown(true)),
+  decisions: Joi.object({
+    examined: Joi.number(),
+    flips: Joi.array().items(Joi.object().unknown(true)),
+  }).unknown(true),
+});
