@@ -1,20 +1,52 @@
 /** Decisions of the log put to a draft: those that would come out otherwise. */
+
+import { decisionsAt } from '../evaluators/decisions-at.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Database } from '../storage/postgres.ts';
+import { type DecisionRow, storedRequest } from './decision-rows.ts';
+
+export interface FlippedDecision {
+  row: DecisionRow;
+  before: 'allow' | 'deny';
+  after: 'allow' | 'deny';
+  /** The rule that would settle it afterwards. */
+  ruleId: string | null;
+}
 
 export interface Flips {
   /** How many of the latest decisions were decided again. */
   examined: number;
-  /** Those that would come out otherwise, the newest first; a few of them. */
-  flips: { id: string; principal: string; action: string; resource: string; before: string; after: string }[];
-  /** How many there are. */
+  /** How many would come out otherwise. */
   count: number;
+  /** Some of these, the newest first. */
+  flips: FlippedDecision[];
 }
 
-export async function flippedDecisions(_options: {
+export interface FlipOptions {
   db: Database;
+  before: Snapshot;
   after: Snapshot;
+  /** How many; 0: none. */
   decisions: number;
-}): Promise<Flips> {
-  return { examined: 0, flips: [], count: 0 };
+}
+
+const MOST_LISTED = 100;
+
+/** Both sides are decided now, so that what differs is the draft and not the time that has passed. */
+export async function flippedDecisions({ db, before, after, decisions }: FlipOptions): Promise<Flips> {
+  if (decisions === 0) return { examined: 0, count: 0, flips: [] };
+  const rows: DecisionRow[] = await db('decisions').orderBy('at', 'desc').limit(decisions);
+  const point = decisionsAt(Date.now());
+  const flipped: FlippedDecision[] = [];
+  for (const row of rows) {
+    const was = await point.decide(before, storedRequest(row, before));
+    const is = await point.decide(after, storedRequest(row, after));
+    if (was.allow !== is.allow)
+      flipped.push({ row, before: word(was.allow), after: word(is.allow), ruleId: is.ruleId });
+  }
+  return { examined: rows.length, count: flipped.length, flips: flipped.slice(0, MOST_LISTED) };
+}
+
+function word(allow: boolean): 'allow' | 'deny' {
+  return allow ? 'allow' : 'deny';
 }

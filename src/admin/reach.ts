@@ -8,6 +8,8 @@ import { matrixOf } from '../policy/reach.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import type { Database } from '../storage/postgres.ts';
+import { decisionAttributes } from './decision-rows.ts';
+import type { FlippedDecision } from './flipped-decisions.ts';
 import { applyDraft, importQuery, readDraft } from './import-policy.ts';
 import { draftShape, policyBody } from './policy.ts';
 import {
@@ -98,7 +100,26 @@ export async function presentSimulation(
     const principal = await presentPrincipal(services, call, account);
     if (principal) shown.push({ principal, ...effect });
   }
-  return { ...rest, principals: shown };
+  const flips = [];
+  for (const flip of rest.decisions.flips) flips.push(...(await presentFlip(services, call, flip)));
+  return { ...rest, principals: shown, decisions: { ...rest.decisions, flips } };
+}
+
+/** A logged decision, where the caller may read it. */
+async function presentFlip(
+  { decisions, gatekeeper }: Services,
+  { req, context: { snapshot } }: GuardedCall<unknown, unknown>,
+  { row, before, after, ruleId }: FlippedDecision,
+) {
+  const attributes = decisionAttributes(row);
+  const question = { action: 'read', resource: 'castellan.decision' };
+  const request = gatekeeper.accessRequest(req, snapshot, question, attributes);
+  const fields = Object.keys(attributes);
+  const permitted = await decisions.permittedFields(snapshot, request, fields);
+  const { id, at, principal, action, resource } = attributes;
+  return fields.every((field) => permitted.has(field))
+    ? [{ id, at, principal, action, resource, before, after, ruleId }]
+    : [];
 }
 
 /** Who it is, as far as the caller may know. */

@@ -550,6 +550,24 @@ describe('/admin/policy', () => {
       );
     });
 
+    it('shows logged decisions that would come out otherwise', async () => {
+      const draft = ok(await root.get('/api/v1/documents')).body.items.find(
+        ({ status }: { status: string }) => status === 'draft',
+      );
+      await gateway.services.db('documents').where({ id: draft.id }).update({ status: 'archived' });
+      assert.equal((await user.get(`/api/v1/documents/${draft.id}`)).status, 403);
+      await gateway.services.decisionLog.flush();
+      const { decisions } = await simulate({ rules: [archived()] });
+      assert.ok(decisions.examined >= 1);
+      const [flip] = decisions.flips;
+      assert.deepEqual(
+        [flip.principal, flip.action, flip.resource, flip.before, flip.after],
+        [`user:${demoId(7)}`, 'read', `document:${draft.id}`, 'deny', 'allow'],
+      );
+      await gateway.services.db('documents').where({ id: draft.id }).update({ status: 'draft' });
+      assert.equal((await simulate({ rules: [archived()] }, '?decisions=0')).decisions.examined, 0);
+    });
+
     it('refuses a draft that does not compile, pointing into it', async () => {
       const answer = await admin.post(
         `${base}/simulate`,
