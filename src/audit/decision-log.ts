@@ -29,8 +29,8 @@ export interface DecisionLogOptions {
 const BATCH = 1000;
 /** Of all entries in memory together: a rule may ask about texts of any length. */
 const MOST_CHARACTERS = 64 * 1024 * 1024;
-/** A database that does not answer must not hold the stop for longer. */
-const CLOSE_MS = 2000;
+/** A database that does not answer must not hold a reader or the stop for longer. */
+const PATIENCE_MS = 2000;
 
 export class DecisionLog {
   readonly #options: DecisionLogOptions;
@@ -78,13 +78,18 @@ export class DecisionLog {
     return this.#flight;
   }
 
+  /** Resolves when what was noted until now is written, or after 2 s. */
+  written(): Promise<void> {
+    return this.#queue.size === 0 ? Promise.resolve() : withinMs(PATIENCE_MS, this.flush());
+  }
+
   /** Writes what is waiting, within 2 s; what is left is lost, and counted. Nothing is kept from now on. */
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
-    await withinMs(CLOSE_MS, this.flush());
+    await this.written();
     if (this.#queue.size > 0) this.#options.onDropped(this.#queue.size);
-    await withinMs(CLOSE_MS / 2, this.#options.db.destroy());
+    await withinMs(PATIENCE_MS / 2, this.#options.db.destroy());
   }
 
   #keeps({ decision: { allow }, logging }: DecisionRecord): boolean {

@@ -1,0 +1,103 @@
+/** /admin/decisions: the decision log, read. */
+import Joi from 'joi';
+import { explain } from '../decision/explain.ts';
+import { endpoint, type GuardedCall, type GuardedEndpoint, type LoadCall } from '../enforcement/access.ts';
+import { showReadable } from '../enforcement/mask.ts';
+import type { PageQuery } from '../http/page.ts';
+import type { Services } from '../services.ts';
+import { type DecisionRow, decisionAttributes, findDecision, storedRequest } from './decision-rows.ts';
+import { explanationShape } from './explain.ts';
+import { type DecisionFilter, decisionFilter, listDecisions, presentSummary } from './list-decisions.ts';
+
+const path = '/api/v1/admin/decisions';
+const question = { action: 'read', resource: 'castellan.decision' };
+
+const summaryShape = Joi.object({
+  id: Joi.string().uuid(),
+  at: Joi.date().iso(),
+  revision: Joi.number().integer(),
+  principal: Joi.string().description('`user:<id>`'),
+  action: Joi.string(),
+  resource: Joi.string().description('`document:<id>`; the type alone where no one resource was meant'),
+  allow: Joi.boolean(),
+  ruleId: Joi.string().allow(null),
+  reason: Joi.string(),
+  evaluator: Joi.string(),
+  requestId: Joi.string().allow(null),
+});
+
+const facts = Joi.object().unknown(true);
+const shape = summaryShape.keys({
+  doubt: Joi.string().allow(null),
+  facts: Joi.object({
+    roles: Joi.array().items(Joi.string()),
+    principal: facts,
+    action: facts,
+    resource: facts,
+    context: facts,
+  }).description('what it was decided by'),
+  omitted: Joi.array().items(Joi.string()).description('paths of facts that are not written down'),
+  explanation: explanationShape
+    .allow(null)
+    .description('by the rules of its revision; null where this release cannot read them any more'),
+});
+
+export function decisionEndpoints(services: Services): GuardedEndpoint[] {
+  return [
+    endpoint<undefined, DecisionFilter & PageQuery>({
+      method: 'get',
+      path,
+      summary: 'List decisions of the log, the newest first',
+      access: question,
+      query: decisionFilter,
+      reply: {
+        status: 200,
+        description: 'A page',
+        shape: Joi.object({ items: Joi.array().items(summaryShape), nextCursor: Joi.string().allow(null) }),
+      },
+      handle: async (call) => ({ status: 200, body: await listDecisions(services, call) }),
+    }),
+    endpoint({
+      method: 'get',
+      path: `${path}/:id`,
+      summary: 'Read a decision: what it was decided by, and why it came out so',
+      params: Joi.object({ id: Joi.string().uuid().required() }),
+      access: {
+        ...question,
+        load: async ({ params: { id = '' } }: LoadCall) => {
+          const row = await findDecision(services, id);
+          return row && { ...decisionAttributes(row), row };
+        },
+      },
+      reply: { status: 200, description: 'The decision, without the fields that may not be read', shape },
+      handle: (call) => answerDecision(services, call),
+    }),
+  ];
+}
+
+async function answerDecision(services: Services, call: GuardedCall) {
+  const { loaded, snapshot, request } = call.context;
+  const { row } = loaded as { row: DecisionRow };
+  const shown = {
+    ...presentSummary(row),
+    doubt: row.doubt,
+    facts: {
+      roles: row.principal.roles,
+      principal: row.principal.attributes,
+      action: row.actionProperties ?? {},
+      resource: row.resource.attributes,
+      context: row.context,
+    },
+    omitted: row.omitted,
+    explanation: await explanationOf(services, row),
+  };
+  const body = request && (await showReadable(services.decisions, snapshot, request, shown));
+  return { status: 200, body };
+}
+
+async function explanationOf({ snapshotAt }: Services, row: DecisionRow) {
+  const { allow, reason, ruleId, revision, at } = row;
+  const snapshot = await snapshotAt(revision);
+  if (!snapshot) return null;
+  return explain(snapshot, storedRequest(row, snapshot), { allow, reason, ruleId, revision }, at.getTime());
+}
