@@ -11,7 +11,7 @@ import { parsePolicyYaml } from '../policy/files.ts';
 import type { Case } from '../policy/policy.ts';
 import { readDocument, toDocument } from '../policy/policy-document.ts';
 import { policySchema } from '../policy/rule-schema.ts';
-import { type PolicyFormat, policyText, SCHEMA_PATH } from '../policy/write-files.ts';
+import { type PolicyFormat, policyText, schemaUrl } from '../policy/write-files.ts';
 import type { Services } from '../services.ts';
 import { type ImportQuery, importPolicy, importQuery } from './import-policy.ts';
 import { etagOf } from './publish-change.ts';
@@ -66,7 +66,7 @@ export function policyEndpoints(services: Services): GuardedEndpoint[] {
         status: 200,
         text: {
           type: format === 'json' ? 'application/json' : 'application/yaml',
-          content: policyText(snapshot.policy, format, schemaUrl(services)),
+          content: policyText(snapshot.policy, format, schemaUrl(services.config.publicUrl)),
         },
         headers: {
           ETag: etagOf(snapshot.revision),
@@ -108,11 +108,6 @@ export function policyEndpoints(services: Services): GuardedEndpoint[] {
     }),
     ...revisionEndpoints(services),
   ];
-}
-
-/** Where editors find the schema: absolute where it is known how people reach the gateway. */
-function schemaUrl({ config: { publicUrl } }: Services): string {
-  return `${publicUrl?.replace(/\/+$/, '') ?? ''}${SCHEMA_PATH}`;
 }
 
 async function answerCases({

@@ -120,7 +120,7 @@ async function requireOverride(
 const MOST_AUDITED = 20;
 
 /** Of a single part its two states; of several, what each was and is. */
-function beforeAndAfter(
+export function beforeAndAfter(
   { before, after, diff }: Publication,
   broken: readonly CaseResult[],
 ): { before?: unknown; after?: unknown } {

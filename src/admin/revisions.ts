@@ -106,7 +106,8 @@ export function revisionEndpoints(services: Services): GuardedEndpoint[] {
   ];
 }
 
-async function listRevisions(db: Database, { limit, cursor }: PageQuery) {
+/** A page of revisions, the newest first. */
+export async function listRevisions(db: Database, { limit, cursor }: PageQuery) {
   const query = RevisionRow.query(db)
     .orderBy('number', 'desc')
     .limit(limit + 1);
@@ -148,6 +149,13 @@ async function policyAt(db: Database | Transaction, n: number): Promise<Policy> 
   return policyThen;
 }
 
+/** The policy at a revision; what was accepted by an older version may be shaped otherwise now. Throws `not_found`, `policy_invalid`. */
+export async function policyToRestore(trx: Transaction, n: number): Promise<Policy> {
+  const { policy: then, problems } = readDocument(toDocument(await policyAt(trx, n)));
+  if (problems.length > 0) throw policyInvalid(problems);
+  return then;
+}
+
 async function restore(services: Services, { req, res, params: { n }, body }: GuardedCall) {
   const publication = await publishChange(services, {
     req,
@@ -155,12 +163,7 @@ async function restore(services: Services, { req, res, params: { n }, body }: Gu
     body,
     action: 'policy.restore',
     target: { type: 'castellan.policy', id: String(n) },
-    change: async (_, trx) => {
-      // What was accepted by an older version may be shaped otherwise now.
-      const { policy: then, problems } = readDocument(toDocument(await policyAt(trx, Number(n))));
-      if (problems.length > 0) throw policyInvalid(problems);
-      return then;
-    },
+    change: (_, trx) => policyToRestore(trx, Number(n)),
     guard: (planned) => requirePartActions(giverOf(services, req, planned.before), planned),
   });
   return { status: 200, body: presentChange(publication, false) };

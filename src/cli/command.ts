@@ -1,17 +1,48 @@
 /** What a command is. */
-
 export interface Command {
   /** As typed: one word or two. */
   name: string;
   summary: string;
-  options: readonly { name: string; type: 'string' | 'boolean'; meaning: string }[];
+  /** What stands behind the name. */
+  argument?: CommandArgument;
+  options: readonly CommandOption[];
+  /** Further lines of its help. */
+  notes?: readonly string[];
+  /** What it exits with when it fails; left out: 1. */
+  failureCode?: number;
   /** Throws to fail: UsageError for what was typed, anything else for what went wrong. */
-  run(options: Record<string, string | boolean | undefined>): Promise<void>;
+  run(options: Options, args: string[]): Promise<void>;
 }
+
+export interface CommandArgument {
+  /** As help shows it, such as `<dir|file>`. */
+  name: string;
+  /** What to do when it is missing: `name a file or folder`. */
+  missing: string;
+  optional?: boolean;
+  many?: boolean;
+}
+
+export interface CommandOption {
+  name: string;
+  type: 'string' | 'boolean';
+  meaning: string;
+  /** Left out: any. */
+  values?: readonly string[];
+}
+
+export type Options = Record<string, string | boolean | undefined>;
 
 /** What was typed is not right; the message says what would be. */
 export class UsageError extends Error {
   override name = 'UsageError';
+  readonly command: string | undefined;
+
+  /** With the command's name the line begins with it. */
+  constructor(message: string, command?: string) {
+    super(message);
+    this.command = command;
+  }
 }
 
 export const jsonOption = { name: 'json', type: 'boolean', meaning: 'print JSON, for machines' } as const;
@@ -21,4 +52,12 @@ export function printResult(json: unknown, value: object, lines: readonly string
   process.stdout.write(
     json === true ? `${JSON.stringify(value)}\n` : lines.map((line) => `${line}\n`).join(''),
   );
+}
+
+/** A whole number of at least 1. Throws UsageError, which says what it is for. */
+export function readNumber(what: string, text: unknown): number {
+  const number = Number(text);
+  if (typeof text !== 'string' || !Number.isSafeInteger(number) || number < 1 || number > 2_147_483_647)
+    throw new UsageError(`${what} must be a number from 1 on, not ${text}`);
+  return number;
 }

@@ -2,6 +2,7 @@
 import { ConfigError } from '../config.ts';
 import { AppError } from '../errors.ts';
 import { DatabaseError } from '../storage/postgres.ts';
+import { problemLine } from './problem-lines.ts';
 
 /** One line where the cause is one that an operator can mend; the whole error where it is not. */
 export function failureLine(cause: unknown): string {
@@ -11,8 +12,7 @@ export function failureLine(cause: unknown): string {
     return `port ${error.port} may not be listened on by this user; set PORT`;
   if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND')
     return `HOST cannot be listened on: ${error.message}`;
-  if (cause instanceof AppError && cause.problems)
-    return cause.problems.map(({ message }) => message).join('\n');
+  if (cause instanceof AppError && cause.problems) return cause.problems.map(problemLine).join('\n');
   if (cause instanceof ConfigError || cause instanceof DatabaseError || cause instanceof AppError)
     return error.message;
   return error.message?.startsWith('The embedded PostgreSQL') ? error.message : String(error.stack ?? cause);

@@ -116,3 +116,8 @@ function placer(file: string, text: string, isJson: boolean): PolicyFile['place'
     return { ...problem, file, ...positionOf(problem.pointer, what) };
   };
 }
+
+/** Whether it says where in which file it is. */
+export function isPlaced(problem: Problem): problem is FileProblem {
+  return 'file' in problem;
+}

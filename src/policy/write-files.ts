@@ -8,6 +8,11 @@ export type PolicyFormat = 'yaml' | 'json';
 /** Where the JSON Schema of policies is published. */
 export const SCHEMA_PATH = '/schemas/policy.json';
 
+/** Where editors find the schema: absolute where it is known how people reach the gateway. */
+export function schemaUrl(publicUrl: string | undefined): string {
+  return `${publicUrl?.replace(/\/+$/, '') ?? ''}${SCHEMA_PATH}`;
+}
+
 /** The document as text; `schema` is named in it, so that editors complete and check it. */
 export function policyText(policy: Policy, format: PolicyFormat, schema: string): string {
   const document = toTerseDocument(policy);

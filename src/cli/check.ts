@@ -1,0 +1,84 @@
+/** `castellan check` */
+import type { CaseResult } from '../decision/run-cases.ts';
+import { caseReport } from './case-report.ts';
+import { type CheckedFiles, checkFiles, type UseOfBase } from './check-files.ts';
+import { type Command, jsonOption, type Options, printResult, UsageError } from './command.ts';
+import { count, problemLine } from './problem-lines.ts';
+import { filesArgument } from './read-files.ts';
+
+/** What the commands that check files offline are told about the shipped base policy. */
+export const baseOptions = [
+  { name: 'base', type: 'boolean', meaning: 'put the shipped base policy below the files' },
+  { name: 'no-base', type: 'boolean', meaning: 'do not; default: where they lack its resource types' },
+] as const;
+
+export const checkCommand: Command = {
+  name: 'check',
+  summary: 'Check policy files and run the cases in them; needs no database',
+  argument: filesArgument,
+  options: [
+    ...baseOptions,
+    {
+      name: 'format',
+      type: 'string',
+      meaning: 'how the cases went, as CI servers read it',
+      values: ['junit', 'tap'],
+    },
+    jsonOption,
+  ],
+  notes: ['Exits with 0 when all is well, with 1 when there are problems or cases fail.'],
+  run: async (options, paths) => {
+    const checked = await checkFiles(paths, useOfBase(options));
+    if (checked.problems.length > 0) process.exitCode = 1;
+    const { format, json } = options;
+    if (format !== undefined && checked.results) return print(caseReport(checked.results, format));
+    if (format !== undefined) return printProblems(checked);
+    printResult(json, summaryOf(checked), linesOf(checked));
+  },
+};
+
+/** What `--base` and `--no-base` say. Throws UsageError where they say both. */
+export function useOfBase({ base, 'no-base': noBase }: Options): UseOfBase {
+  if (base && noBase) throw new UsageError('--base and --no-base are opposites');
+  return base ? 'always' : noBase ? 'never' : 'auto';
+}
+
+/** Of a policy that does not compile there is no report of cases. */
+export function printProblems({ problems }: CheckedFiles): void {
+  for (const problem of problems) process.stderr.write(`${problemLine(problem)}\n`);
+  process.stderr.write(`castellan: ${count(problems.length, 'problem')}\n`);
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
+}
+
+function summaryOf({ policy, base, problems, results = [] }: CheckedFiles): object {
+  return {
+    ok: problems.length === 0,
+    base: base ?? null,
+    problems,
+    resourceTypes: policy.resourceTypes.length,
+    roles: policy.roles.length,
+    rules: policy.rules.length,
+    cases: { passed: passedOf(results), failed: results.length - passedOf(results) },
+  };
+}
+
+function linesOf({ policy, base, replaced, problems, results = [] }: CheckedFiles): string[] {
+  const notes = [...(base === undefined ? [] : [`checked on top of ${base}`]), ...replaced].map(
+    (note) => `note: ${note}`,
+  );
+  if (problems.length > 0) return [...notes, ...problems.map(problemLine), count(problems.length, 'problem')];
+  const parts = [
+    count(policy.resourceTypes.length, 'resource type'),
+    count(policy.roles.length, 'role'),
+    count(policy.rules.length, 'rule'),
+    `${count(passedOf(results), 'case')} passed`,
+  ];
+  return [...notes, `ok: ${parts.join(', ')}`];
+}
+
+function passedOf(results: readonly CaseResult[]): number {
+  return results.filter(({ passed }) => passed).length;
+}

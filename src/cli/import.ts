@@ -1,0 +1,79 @@
+/** `castellan import` */
+import { join } from 'node:path';
+import { applyDraft, presentChange } from '../admin/import-policy.ts';
+import { readPolicyFiles, shippedPolicies } from '../policy/files.ts';
+import type { Policy } from '../policy/policy.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
+import { type Command, jsonOption, type Options, printResult } from './command.ts';
+import { withLiveDatabase } from './live-database.ts';
+import { tellingProblems } from './problem-lines.ts';
+import type { Progress } from './progress.ts';
+import { changeLines, publishByOperator } from './publish-by-operator.ts';
+import { filesArgument, readDraftFiles } from './read-files.ts';
+
+/** How files and the policy in force make the new policy. */
+export const modeOption = {
+  name: 'mode',
+  type: 'string',
+  meaning: 'merge (the default): the files add and replace; replace: what is not in them goes',
+  values: ['merge', 'replace'],
+} as const;
+
+export const importCommand: Command = {
+  name: 'import',
+  summary: 'Publish the policy in files: one revision, or none when nothing differs or anything is wrong',
+  argument: filesArgument,
+  options: [
+    modeOption,
+    { name: 'dry-run', type: 'boolean', meaning: 'every check, nothing written' },
+    { name: 'message', type: 'string', meaning: 'why, for the history' },
+    { name: 'force', type: 'boolean', meaning: 'publish although cases break' },
+    jsonOption,
+  ],
+  run: ({ 'dry-run': dryRun = false, json, ...options }, paths) =>
+    tellingProblems(json, 'nothing was imported', async (progress) => {
+      const publication = await importFiles(paths, { ...options, 'dry-run': dryRun }, progress);
+      progress.end();
+      const isDry = dryRun === true;
+      printResult(json, presentChange(publication, isDry), changeLines(publication, isDry));
+    }),
+};
+
+async function importFiles(paths: string[], options: Options, progress: Progress) {
+  const { policy, locate } = await readDraftFiles(paths, progress);
+  progress.begin('opening the database');
+  return withLiveDatabase((opened) =>
+    publishByOperator(opened, {
+      command: 'castellan import',
+      action: 'policy.import',
+      target: modeOf(options),
+      message: String(options['message'] ?? ''),
+      force: options['force'] === true,
+      dryRun: options['dry-run'] === true,
+      progress,
+      locate,
+      change: (_policy, _trx, before) => {
+        progress.begin('checking');
+        return policyWith(policy, before, modeOf(options));
+      },
+    }),
+  );
+}
+
+/** `--mode`, or what goes without saying. */
+export function modeOf({ mode = 'merge' }: Options): 'merge' | 'replace' {
+  return mode === 'replace' ? mode : 'merge';
+}
+
+/** What the files make of the policy in force; an empty database begins with the shipped base policy. */
+export async function policyWith(
+  files: Policy,
+  inForce: Snapshot,
+  mode: 'merge' | 'replace',
+): Promise<Policy> {
+  const current =
+    inForce.revision === 0 && mode === 'merge'
+      ? await readPolicyFiles(join(shippedPolicies(), 'base.yaml'))
+      : inForce.policy;
+  return applyDraft(current, { policy: files, remove: {} }, mode);
+}

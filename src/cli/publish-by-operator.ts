@@ -1,0 +1,83 @@
+/** A change of the policy from the command line: with the guards of every change but the one against escalation. */
+import { beforeAndAfter, casesBrokenBy, type ProvenPublication } from '../admin/publish-change.ts';
+import { recordAudit } from '../audit/record.ts';
+import { refuseLockOut } from '../decision/lock-out.ts';
+import type { CaseResult } from '../decision/run-cases.ts';
+import { countDiff, describeDiff } from '../policy/diff.ts';
+import { type PublishOptions, publish } from '../policy/publish.ts';
+import { UsageError } from './command.ts';
+import type { LiveDatabase } from './live-database.ts';
+import { count } from './problem-lines.ts';
+import type { Progress } from './progress.ts';
+
+export interface OperatorChange extends Pick<PublishOptions, 'change' | 'locate' | 'dryRun' | 'message'> {
+  /** The command, which is named as author. */
+  command: string;
+  /** `policy.<verb>` for the audit trail. */
+  action: string;
+  /** What the audit trail says it was about. */
+  target: string;
+  force: boolean;
+  progress: Progress;
+}
+
+/**
+ * Publishes; running nodes hear of it from the database. Whoever reaches the database is beyond rules about giving, but not
+ * beyond mistakes: throws `policy_locks_out`, UsageError for broken cases unless forced, and what `publish` throws.
+ */
+export async function publishByOperator(
+  { db, live }: LiveDatabase,
+  { command, action, target, force, progress, ...change }: OperatorChange,
+): Promise<ProvenPublication> {
+  const actor = { id: null, name: command, address: null, requestId: null };
+  let broken: CaseResult[] = [];
+  const publication = await publish({
+    ...change,
+    db,
+    live,
+    author: { id: null, name: command },
+    guard: async (planned, trx) => {
+      await refuseLockOut(trx, planned.before, planned.after);
+      progress.begin('running the cases');
+      broken = await casesBrokenBy(planned);
+      if (broken.length > 0 && !force && !change.dryRun) throw refusal(broken);
+      progress.begin('writing');
+    },
+    record: (done, trx) =>
+      recordAudit(trx, {
+        actor,
+        action,
+        target: { type: 'castellan.policy', id: target },
+        ...beforeAndAfter(done, broken),
+        revision: done.after.revision,
+      }),
+  });
+  return { ...publication, broken };
+}
+
+const MOST_NAMED = 5;
+
+function refusal(broken: readonly CaseResult[]): UsageError {
+  const named = broken.slice(0, MOST_NAMED).map(({ id, message }) => `${id} (${message})`);
+  return new UsageError(
+    `${count(broken.length, 'case')} would no longer hold, so nothing was changed: ${named.join(', ')}; --force publishes all the same`,
+  );
+}
+
+const MOST_LINES = 1000;
+
+/** What it changed, or would change, a line each, and last what is in force now. */
+export function changeLines({ before, after, diff, broken }: ProvenPublication, dryRun: boolean): string[] {
+  const lines = describeDiff(diff);
+  if (lines.length === 0) return [`nothing to change: revision ${before.revision} stays in force`];
+  const { added, changed, removed } = countDiff(diff);
+  const counted = `${added} added, ${changed} changed, ${removed} removed`;
+  return [
+    ...lines.slice(0, MOST_LINES),
+    ...(lines.length > MOST_LINES ? [`… and ${lines.length - MOST_LINES} lines more`] : []),
+    ...broken.map(({ id, message }) => `${dryRun ? 'would break' : 'breaks'} the case ${id}: ${message}`),
+    dryRun
+      ? `dry run: ${counted}; revision ${before.revision} stays in force`
+      : `revision ${after.revision}: ${counted}`,
+  ];
+}
