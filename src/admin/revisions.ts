@@ -3,11 +3,11 @@ import Joi from 'joi';
 import { endpoint, type GuardedCall, type GuardedEndpoint } from '../enforcement/access.ts';
 import { AppError, policyInvalid } from '../errors.ts';
 import { decodeCursor, encodeCursor, type PageQuery, pageKeys } from '../http/page.ts';
-import { describeDiff, diffPolicies, type PolicyDiff } from '../policy/diff.ts';
+import { describeDiff, diffPolicies } from '../policy/diff.ts';
 import { RevisionRow } from '../policy/models.ts';
 import type { Policy } from '../policy/policy.ts';
 import { readDocument, toDocument } from '../policy/policy-document.ts';
-import { readRevision } from '../policy/revisions.ts';
+import { readRevision, readRevisionDiff } from '../policy/revisions.ts';
 import type { Services } from '../services.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
 import { giverOf } from './giver.ts';
@@ -111,7 +111,7 @@ export async function listRevisions(db: Database, { limit, cursor }: PageQuery) 
   const query = RevisionRow.query(db)
     .orderBy('number', 'desc')
     .limit(limit + 1);
-  query.select('number', 'createdAt', 'authorId', 'author', 'message', 'digest', db.raw(countsSql));
+  query.select('number', 'createdAt', 'authorId', 'author', 'message', 'digest', 'changes');
   if (cursor !== undefined) {
     const [place = ''] = decodeCursor(cursor, 1);
     query.where('number', '<', Number.parseInt(place, 10) || 0);
@@ -122,23 +122,15 @@ export async function listRevisions(db: Database, { limit, cursor }: PageQuery) 
   return { items, nextCursor: rows.length > limit && last ? encodeCursor([String(last.number)]) : null };
 }
 
-/** How many parts each revision added, changed and removed, without reading what they say. */
-const countsSql = `(
-  SELECT jsonb_build_object(
-    'added', coalesce(sum(jsonb_array_length(part.value -> 'added')), 0),
-    'changed', coalesce(sum(jsonb_array_length(part.value -> 'changed')), 0),
-    'removed', coalesce(sum(jsonb_array_length(part.value -> 'removed')), 0))
-  FROM jsonb_each(diff) AS part) AS changes`;
-
 function present(row: RevisionRow) {
   const { number: n, createdAt, authorId, author, message, digest, changes } = row;
   return { number: n, createdAt, author: { id: authorId, name: author }, message, digest, changes };
 }
 
 async function showRevision(db: Database, n: number) {
-  const row = await RevisionRow.query(db).findById(n).select('*', db.raw(countsSql));
+  const row = await RevisionRow.query(db).findById(n);
   if (!row) throw new AppError('not_found', { message: `there is no revision ${n}` });
-  const diff = row.diff as PolicyDiff;
+  const diff = await readRevisionDiff(db, row);
   return { ...present(row), diff, summary: describeDiff(diff), policy: toDocument(await policyAt(db, n)) };
 }
 

@@ -211,8 +211,14 @@ function resolveFact(root: string, name: string, facts: Record<string, Attribute
     : {};
 }
 
+const ofPrincipals = new WeakMap<Vocabulary['types'], Record<string, AttributeSpec>>();
+
 function resolvePrincipal(path: string, { types }: Vocabulary): Resolved {
-  const attributes = { ...types.get(ACCOUNT_TYPE)?.attributes, ...principalFacts };
+  const attributes = ofPrincipals.get(types) ?? {
+    ...types.get(ACCOUNT_TYPE)?.attributes,
+    ...principalFacts,
+  };
+  ofPrincipals.set(types, attributes);
   return resolveAttribute(path, attributes, 'principal', 'attribute');
 }
 

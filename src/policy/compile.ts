@@ -81,11 +81,25 @@ const partTexts = new WeakMap<object, string>();
 export function partText(part: object): string {
   const known = partTexts.get(part);
   if (known) return known;
-  const text = JSON.stringify(part, (_, value) =>
-    isRecord(value) ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => order(a, b))) : value,
-  );
+  const text = sortedText(part);
   partTexts.set(part, text);
   return text;
+}
+
+/** A replacer of JSON.stringify would do, in three times the time; of a hundred thousand rules that is felt. */
+function sortedText(value: unknown): string {
+  if (Array.isArray(value)) {
+    let text = '';
+    for (const item of value) text += `${text === '' ? '' : ','}${sortedText(item ?? null)}`;
+    return `[${text}]`;
+  }
+  if (!isRecord(value)) return JSON.stringify(value);
+  let text = '';
+  for (const key of Object.keys(value).sort()) {
+    const entry = value[key];
+    if (entry !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${sortedText(entry)}`;
+  }
+  return `{${text}}`;
 }
 
 /** By code unit: the same on every machine. */

@@ -1,6 +1,7 @@
 /** The policy's rows: Objection models and their way to and from the policy's shapes. */
 import { Model } from 'objection';
-import type { Case, ResourceType, Role, Rule } from './policy.ts';
+import type { PolicyDiff } from './diff.ts';
+import type { Case, Policy, ResourceType, Role, Rule } from './policy.ts';
 
 export abstract class PolicyRow extends Model {
   declare version: number;
@@ -68,11 +69,11 @@ export class RevisionRow extends Model {
   declare authorId: string | null;
   declare author: string;
   declare message: string;
-  declare diff: object;
-  declare policy: object;
-  declare digest: string;
-  /** Only where it was asked for. */
   declare changes: { added: number; changed: number; removed: number };
+  /** Either may be missing where it is large: it follows from the other and the revisions before. */
+  declare diff: PolicyDiff | null;
+  declare policy: Policy | null;
+  declare digest: string;
 }
 
 export function toRule(row: RuleRow): Rule {
@@ -94,17 +95,17 @@ export function toRule(row: RuleRow): Rule {
   };
 }
 
-/** The columns of a rule. JSON goes in as text: of a bare string or list, knex would make something else. */
+/** The columns of a rule. */
 export function ruleColumns(rule: Rule): Record<string, unknown> {
   return {
     id: rule.id,
     role_key: rule.role ?? null,
     principal: rule.principal ?? null,
-    action: JSON.stringify(rule.action),
-    subject: JSON.stringify(rule.subject),
-    fields: rule.fields ? JSON.stringify(rule.fields) : null,
-    conditions: rule.conditions ? JSON.stringify(rule.conditions) : null,
-    when: rule.when ? JSON.stringify(rule.when) : null,
+    action: rule.action,
+    subject: rule.subject,
+    fields: rule.fields ?? null,
+    conditions: rule.conditions ?? null,
+    when: rule.when ?? null,
     inverted: rule.inverted,
     reason: rule.reason ?? null,
     priority: rule.priority,
@@ -115,13 +116,20 @@ export function ruleColumns(rule: Rule): Record<string, unknown> {
 }
 
 /** The columns of a resource type. */
-export function resourceTypeColumns(type: ResourceType): Record<string, unknown> {
-  return { ...type, actions: JSON.stringify(type.actions), attributes: JSON.stringify(type.attributes) };
+export function resourceTypeColumns({
+  type,
+  description,
+  actions,
+  attributes,
+  source,
+  evaluator,
+}: ResourceType): Record<string, unknown> {
+  return { type, description, actions, attributes, source, evaluator };
 }
 
 /** The columns of a case. */
 export function caseColumns(case_: Case): Record<string, unknown> {
-  return { id: case_.id, body: JSON.stringify(case_) };
+  return { id: case_.id, body: case_ };
 }
 
 export function toRole(row: RoleRow, inherits: string[]): Role {

@@ -1,10 +1,10 @@
 /** A change of the policy, from the state under the lock to the announcement: one transaction, or nothing. */
 import { AppError, type Problem, policyInvalid } from '../errors.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
-import { canonicalText } from './compile.ts';
 import { diffPolicies, isEmptyDiff, type PolicyDiff } from './diff.ts';
 import type { LivePolicy } from './live-policy.ts';
 import { type Collection, collections, nameOf, type Policy } from './policy.ts';
+import { writeRevision } from './revisions.ts';
 import type { Snapshot } from './snapshot.ts';
 import { currentRevision, loadPolicy, writeDiff } from './store.ts';
 
@@ -61,14 +61,11 @@ export async function publish(options: PublishOptions): Promise<Publication> {
     await options.guard?.(publication, trx);
     if (options.dryRun) return publication;
     await writeDiff(trx, diff).catch(explainConflict);
-    await trx('revisions').insert({
-      number: publication.after.revision,
-      author_id: options.author.id,
-      author: options.author.name,
+    await writeRevision(trx, {
+      author: options.author,
       message: options.message ?? '',
-      diff: JSON.stringify(diff),
-      policy: canonicalText(policy),
-      digest: publication.after.digest,
+      after: publication.after,
+      diff,
     });
     await options.record?.(publication, trx);
     return publication;

@@ -4,6 +4,7 @@ import type { Problem } from '../errors.ts';
 import { attributeTypes, canonical, misfit } from './attributes.ts';
 import { caseSchema } from './case-schema.ts';
 import { escapePointer } from './parse-condition.ts';
+import { readPlainRule } from './plain-rule.ts';
 import type { Case, ResourceType, Role, Rule } from './policy.ts';
 import { closest } from './suggest.ts';
 
@@ -109,6 +110,8 @@ export type Shaped<T> = { value: T; problems: Problem[] };
 
 /** A rule with its defaults and without what is null, or what is wrong with its shape. */
 export function shapeRule(input: unknown, base = ''): Shaped<Rule> {
+  const plain = readPlainRule(input);
+  if (plain) return { value: plain, problems: [] };
   const shaped = shape<Rule>(ruleSchema, input, base);
   return { ...shaped, value: withoutNulls(shaped.value) };
 }

@@ -75,6 +75,7 @@ describe('a change of the policy', () => {
         authorId: admin.id,
         author: admin.email,
         message: 'for the 🏰, вот',
+        changes: { added: 1, changed: 0, removed: 0 },
         diff: {
           resourceTypes: nothing,
           roles: nothing,
