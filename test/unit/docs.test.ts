@@ -406,4 +406,4 @@ const columnsAndKeys = `
     JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     JOIN pg_type t ON t.oid = a.atttypid
-  WHERE c.relkind = 'r' AND c.relname NOT LIKE 'knex%'`;
+  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname NOT LIKE 'knex%'`;
