@@ -35,6 +35,8 @@ describe('the described replies', () => {
       'resource-types': 'document',
       documents: await firstOf('/api/v1/documents'),
       orders: await firstOf('/api/v1/orders'),
+      decisions: await refusal(),
+      revisions: '1',
     };
     let compared = 0;
     for (const { method, path, reply } of tables()) {
@@ -49,6 +51,12 @@ describe('the described replies', () => {
     }
     assert.ok(compared > 10);
   });
+
+  /** The id of a decision in the log. */
+  async function refusal(): Promise<string> {
+    const user = await logIn(gateway, 'user');
+    return (await user.get('/api/v1/admin/rules')).headers.get('castellan-decision-id') ?? '';
+  }
 
   async function firstOf(path: string): Promise<string> {
     const { body } = await admin.get(path);

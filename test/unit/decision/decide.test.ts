@@ -16,11 +16,14 @@ function yes(change: Partial<Evaluator> = {}): Evaluator {
   };
 }
 
-function pointWith(evaluator: Evaluator, policy: Partial<Policy> = {}) {
+function pointWith(evaluator: Evaluator, policy: Partial<Policy> = {}, id?: string) {
   const records: DecisionRecord[] = [];
   const point = decisionPoint({
     evaluators: new Map([['casl', evaluator]]),
-    record: (entry) => void records.push(entry),
+    record: (entry) => {
+      records.push(entry);
+      return id;
+    },
   });
   const snapshot = compiled(policyOf([], policy), { revision: 7, evaluators: [...evaluatorNames, 'gone'] });
   return { point, snapshot, records };
@@ -63,6 +66,16 @@ describe('the only road to a decision', () => {
     assert.equal(record?.evaluator, 'yes');
     assert.equal(record?.doubt, undefined);
     assert.ok((record?.durationMs ?? -1) >= 0);
+  });
+
+  it('carries the id under which the log keeps it, and is told whether it is one to keep', async () => {
+    const { point, snapshot, records } = pointWith(yes(), {}, 'some-id');
+    assert.equal((await point.decide(snapshot, requestOf(), 'never')).id, 'some-id');
+    assert.equal(records[0]?.logging, 'never');
+    assert.equal(records[0]?.snapshot, snapshot);
+    const late = pointWith(yes({ evaluate: async () => ({ allow: false, ruleId: null }) }), {}, 'late-id');
+    assert.equal((await late.point.decide(snapshot, requestOf(), 'denied')).id, 'late-id');
+    assert.equal(late.records[0]?.logging, 'denied');
   });
 
   const doubts: [string, ReturnType<typeof pointWith>, ReturnType<typeof requestOf>][] = [
