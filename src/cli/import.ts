@@ -1,7 +1,6 @@
 /** `castellan import` */
-import { join } from 'node:path';
 import { applyDraft, presentChange } from '../admin/import-policy.ts';
-import { readPolicyFiles, shippedPolicies } from '../policy/files.ts';
+import { firstPolicy } from '../policy/begin.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import { type Command, jsonOption, type Options, printResult } from './command.ts';
@@ -72,8 +71,6 @@ export async function policyWith(
   mode: 'merge' | 'replace',
 ): Promise<Policy> {
   const current =
-    inForce.revision === 0 && mode === 'merge'
-      ? await readPolicyFiles(join(shippedPolicies(), 'base.yaml'))
-      : inForce.policy;
+    inForce.revision === 0 && mode === 'merge' ? await firstPolicy({ demo: false }) : inForce.policy;
   return applyDraft(current, { policy: files, remove: {} }, mode);
 }
