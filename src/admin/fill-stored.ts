@@ -30,19 +30,23 @@ export async function fillStored<Q extends Question>(
   return {
     question: {
       ...question,
-      ...(account && { principal: withStored(principal, account) }),
+      ...(account && { principal: withStoredPrincipal(principal, account) }),
       ...(found && { resource: { ...resource, attributes: { ...found, ...given(resource) } } }),
     },
     stored: { principal: account !== undefined, resource: found !== undefined },
   };
 }
 
-interface StoredPrincipal {
+export interface StoredPrincipal {
   roles: string[];
   attributes: Record<string, unknown>;
 }
 
-function withStored(asked: AskedPrincipal, { roles, attributes }: StoredPrincipal): AskedPrincipal {
+/** Who asks with what is stored of them; what the question says itself wins. */
+export function withStoredPrincipal(
+  asked: AskedPrincipal,
+  { roles, attributes }: StoredPrincipal,
+): AskedPrincipal {
   if (asked === 'anonymous') return asked;
   return { roles, ...asked, attributes: { ...attributes, ...given(asked) } };
 }

@@ -1,10 +1,12 @@
 /** `castellan check` */
 import type { CaseResult } from '../decision/run-cases.ts';
+import { simulateFiles, simulationLines } from './against-live.ts';
 import { caseReport } from './case-report.ts';
 import { type CheckedFiles, checkFiles, type UseOfBase } from './check-files.ts';
 import { type Command, jsonOption, type Options, printResult, UsageError } from './command.ts';
-import { count, problemLine } from './problem-lines.ts';
-import { filesArgument } from './read-files.ts';
+import { modeOf, modeOption } from './import.ts';
+import { count, problemLine, tellingProblems } from './problem-lines.ts';
+import { filesArgument, readDraftFiles } from './read-files.ts';
 
 /** What the commands that check files offline are told about the shipped base policy. */
 export const baseOptions = [
@@ -24,10 +26,17 @@ export const checkCommand: Command = {
       meaning: 'how the cases went, as CI servers read it',
       values: ['junit', 'tap'],
     },
+    {
+      name: 'against-live',
+      type: 'boolean',
+      meaning: 'show who gains and who loses what beside the policy in force; needs the database',
+    },
+    modeOption,
     jsonOption,
   ],
   notes: ['Exits with 0 when all is well, with 1 when there are problems or cases fail.'],
   run: async (options, paths) => {
+    if (options['against-live']) return checkAgainstLive(options, paths);
     const checked = await checkFiles(paths, useOfBase(options));
     if (checked.problems.length > 0) process.exitCode = 1;
     const { format, json } = options;
@@ -36,6 +45,22 @@ export const checkCommand: Command = {
     printResult(json, summaryOf(checked), linesOf(checked));
   },
 };
+
+function checkAgainstLive(options: Options, paths: string[]): Promise<void> {
+  return tellingProblems(options['json'], 'nothing was compared', async (progress) => {
+    const files = await readDraftFiles(paths, progress);
+    const simulation = await simulateFiles(files, modeOf(options), progress);
+    progress.end();
+    if (simulation.cases.some(({ after }) => after === 'failed')) process.exitCode = 1;
+    const { principals, decisions, ...rest } = simulation;
+    const told = {
+      ...rest,
+      principals: principals.map(({ account: { id, email }, ...effect }) => ({ id, email, ...effect })),
+      decisions: { examined: decisions.examined, count: decisions.count },
+    };
+    printResult(options['json'], told, simulationLines(simulation));
+  });
+}
 
 /** What `--base` and `--no-base` say. Throws UsageError where they say both. */
 export function useOfBase({ base, 'no-base': noBase }: Options): UseOfBase {

@@ -7,6 +7,7 @@ import { checkCommand } from './check.ts';
 import { type Command, type CommandArgument, type Options, UsageError } from './command.ts';
 import { showConfig } from './config.ts';
 import { diffCommand } from './diff.ts';
+import { explainCommand } from './explain.ts';
 import { exportCommand } from './export.ts';
 import { failureLine } from './failure-line.ts';
 import { importCommand } from './import.ts';
@@ -29,6 +30,7 @@ const commands: readonly Command[] = [
   revisionsCommand,
   restoreCommand,
   casesCommand,
+  explainCommand,
 ];
 
 const typed = process.argv.slice(2);
