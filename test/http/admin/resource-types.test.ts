@@ -188,7 +188,7 @@ describe('/admin/resource-types', () => {
   it('prototype pollution: attributes named like what objects inherit are not accepted', async () => {
     const body = (name: string) => `{"type":"polluting","attributes":{"${name}":{"type":"string"}}}`;
     for (const name of ['__proto__', 'constructor', 'prototype'])
-      assertProblem(await root.post(path, body(name)), 400, 'malformed_json');
+      assertProblem(await root.post(path, body(name)), 400, 'malformed_json', `/attributes/${name}`);
     for (const name of ['hasOwnProperty', 'valueOf', '__defineGetter__'])
       assert.equal((await root.post(path, body(name))).status, 422);
   });

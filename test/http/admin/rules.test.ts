@@ -407,12 +407,12 @@ describe('/admin/rules', () => {
 
     it('400 for keys that are there twice or would pollute a prototype', async () => {
       const body = '{"role":"user","action":"read","subject":"document"';
-      for (const more of [
-        ',"role":"admin"}',
-        ',"__proto__":{"a":1}}',
-        ',"conditions":{"constructor":{"x":1}}}',
-      ])
-        assertProblem(await admin.post(path, body + more), 400, 'malformed_json');
+      for (const [more, pointer] of [
+        [',"role":"admin"}', '/role'],
+        [',"__proto__":{"a":1}}', '/__proto__'],
+        [',"conditions":{"constructor":{"x":1}}}', '/conditions/constructor'],
+      ] as const)
+        assertProblem(await admin.post(path, body + more), 400, 'malformed_json', pointer);
     });
 
     it('415 for another media type, 413 for more than is read', async () => {
@@ -644,7 +644,9 @@ describe('/admin/rules', () => {
         return JSON.stringify([counts, live.snapshot.revision, live.snapshot.digest]);
       };
       const before = await state();
-      const valid = ok(await admin.post(`${path}/validate`, small({ role: 'author', action: 'publish' }))).body;
+      const valid = ok(
+        await admin.post(`${path}/validate`, small({ role: 'author', action: 'publish' })),
+      ).body;
       assert.deepEqual([valid.valid, valid.problems], [true, []]);
       assert.deepEqual([valid.impact.roles, valid.impact.accounts], [['author', 'editor'], 2]);
       assert.equal(valid.impact.affected, 2, 'as a simulation of the rule says');
