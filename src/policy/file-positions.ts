@@ -91,7 +91,7 @@ function stepsInJson(root: JsonNode | undefined, path: string[]): Step[] {
   let node = root;
   for (const name of path) {
     const member =
-      node?.type === 'object' && node.children?.find(({ children }) => children?.[0]?.value === name);
+      node?.type === 'object' && node.children?.findLast(({ children }) => children?.[0]?.value === name);
     const key: JsonNode | undefined = member
       ? member.children?.[0]
       : node?.type === 'array'

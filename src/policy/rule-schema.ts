@@ -157,7 +157,9 @@ function toProblem(detail: Joi.ValidationErrorItem, schema: Joi.Schema, base: st
     code: 'unknown_key',
     message: suggestion
       ? `is not a key here; did you mean "${suggestion}"?`
-      : `is not a key here; there are ${known.join(', ')}`,
+      : known.length > 0
+        ? `is not a key here; there are ${known.join(', ')}`
+        : 'is not a name that is accepted here',
     ...(suggestion && { suggestion }),
   };
 }
