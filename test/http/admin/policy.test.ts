@@ -260,6 +260,37 @@ describe('/admin/policy', () => {
       assert.deepEqual([entry.action, entry.revision], ['policy.restore', then.revision + 2]);
     });
 
+    it('of a large policy store it once, and are read, compared and restored all the same', async () => {
+      const { db } = gateway.services;
+      const rules = Array.from({ length: 2000 }, (_, n) =>
+        archived({ id: `many-${n}`, reason: 'r'.repeat(100) }),
+      );
+      const first = ok(await root.post(`${base}/import`, document({ rules }))).body.revision;
+      ok(await root.patch(`${rulesPath}/many-7`, { priority: 7 }));
+      ok(await root.delete(`${rulesPath}/many-8`), 204);
+      const stored = await db('revisions')
+        .where('number', '>=', first)
+        .orderBy('number')
+        .select('diff', 'policy');
+      assert.deepEqual(
+        stored.map(({ diff, policy: whole }) => [diff !== null, whole !== null]),
+        [
+          [false, true],
+          [true, false],
+          [true, false],
+        ],
+      );
+      const middle = ok(await root.get(`${base}/revisions/${first + 1}`)).body;
+      assert.equal(middle.policy.rules.find(({ id }: { id: string }) => id === 'many-7').priority, 7);
+      assert.deepEqual(middle.summary, ['rule many-7: priority 0 → 7']);
+      const whole = ok(await root.get(`${base}/revisions/${first}`)).body;
+      assert.equal(whole.diff.rules.added.length, 2000);
+      const { summary } = ok(await root.get(`${base}/revisions/${first + 2}/diff?against=${first}`)).body;
+      assert.deepEqual(summary, ['rule many-7: priority 0 → 7', 'rule many-8: removed']);
+      ok(await root.post(`${base}/revisions/${first + 1}/restore`));
+      assert.equal(gateway.services.live.snapshot.digest, middle.digest);
+    });
+
     it('are paged, the newest first', async () => {
       await addRule(root, archived());
       await addRule(root, archived());
@@ -632,6 +663,37 @@ describe('/admin/policy', () => {
         deadRules.find(({ ruleId }: { ruleId: string }) => ruleId === 'shadowed').by,
         'nobody-deletes-published',
       );
+    });
+  });
+
+  describe('windows', () => {
+    it('begin and end on time, with no request and no restart, on every node', async () => {
+      const second = await startGateway({ databaseUrl: gateway.databaseUrl });
+      try {
+        const document_ = ok(await root.get('/api/v1/documents')).body.items.find(
+          ({ department, status }: Record<string, string>) =>
+            department === 'editorial' && status === 'draft',
+        );
+        const path = `/api/v1/documents/${document_.id}`;
+        const nodes = [user, await sessionOf(second, demoId(7))];
+        const beginsMs = Date.now() + 700;
+        const endsMs = beginsMs + 900;
+        const window = {
+          validFrom: new Date(beginsMs).toISOString(),
+          validUntil: new Date(endsMs).toISOString(),
+        };
+        const rule = archived({ conditions: { status: 'draft' }, ...window });
+        const { body } = ok(await root.post(`${base}/import`, document({ rules: [rule] })));
+        const status = async (client: Client) =>
+          (await client.get(path, { 'castellan-min-revision': String(body.revision) })).status;
+        for (const node of nodes) assert.equal(await status(node), 403, 'before it');
+        while (Date.now() < beginsMs) await root.get('/livez');
+        for (const node of nodes) assert.equal(await status(node), 200, 'within it');
+        while (Date.now() < endsMs) await root.get('/livez');
+        for (const node of nodes) assert.equal(await status(node), 403, 'after it');
+      } finally {
+        await second.close();
+      }
     });
   });
 
