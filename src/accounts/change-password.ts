@@ -26,12 +26,13 @@ export async function changePassword(
   const ended = await parts.db.transaction(async (trx) => {
     const account = await requireChecked(trx, checked);
     await account.$query(trx).patch({ passwordHash, updatedAt: new Date() });
+    const ended = await endSessions(trx, { accountId, except: sessionId });
     await recordAudit(trx, {
       actor: accountActor(account, origin),
       action: 'user.change-password',
       target: { type: 'user', id: account.id },
     });
-    return endSessions(trx, { accountId, except: sessionId });
+    return ended;
   });
   parts.feed.announce([{ kind: 'principal', subject: accountId }, ...ended]);
 }

@@ -33,9 +33,11 @@ export async function changeProfile(
     const current = checked ? await requireChecked(trx, checked) : await lockActive(trx, id);
     const before = await abilityNow(trx, id, snapshot);
     // Whether the e-mail changes was judged by what it was then.
-    const changed = await write(trx, current, checked ? wanted : { ...wanted, email: current.email }, origin);
+    const different = differences(current, checked ? wanted : { ...wanted, email: current.email });
+    const changed = await write(trx, current, different);
     const gain = gainIn(before, await abilityNow(trx, id, snapshot), snapshot);
     if (gain) throw new AppError('privilege_escalation', { message: gain });
+    await record(trx, current, different, origin);
     return changed;
   };
   const account = await keepPolicyChangeable(parts.db, parts.live, change).catch(explainTaken);
@@ -66,24 +68,31 @@ async function lockActive(trx: Transaction, id: string): Promise<Account> {
   return account;
 }
 
-/** Writes the differences, each kind with its entry in the audit trail; nothing when there are none. */
+/** Writes what is different; nothing when nothing is. */
 async function write(
   trx: Transaction,
   before: Account,
-  wanted: Partial<Profile>,
-  origin: Origin,
+  { email, ...names }: Partial<Profile>,
 ): Promise<Account> {
-  const { email, ...names } = differences(before, wanted);
-  const kinds = [
-    { action: 'user.update', after: names },
-    { action: 'user.change-email', after: email === undefined ? {} : { email } },
-  ].filter(({ after }) => Object.keys(after).length > 0);
-  if (kinds.length === 0) return before;
-  const after = await Account.query(trx).patchAndFetchById(before.id, {
+  if (email === undefined && Object.keys(names).length === 0) return before;
+  return Account.query(trx).patchAndFetchById(before.id, {
     ...names,
     ...(email !== undefined && { email, emailKey: emailKey(email) }),
     updatedAt: new Date(),
   });
+}
+
+/** Each kind of change with an entry of its own in the audit trail. */
+async function record(
+  trx: Transaction,
+  before: Account,
+  { email, ...names }: Partial<Profile>,
+  origin: Origin,
+): Promise<void> {
+  const kinds = [
+    { action: 'user.update', after: names },
+    { action: 'user.change-email', after: email === undefined ? {} : { email } },
+  ].filter(({ after }) => Object.keys(after).length > 0);
   for (const kind of kinds)
     await recordAudit(trx, {
       ...kind,
@@ -91,7 +100,6 @@ async function write(
       target: { type: 'user', id: before.id },
       before: Object.fromEntries(Object.keys(kind.after).map((key) => [key, before[key as keyof Profile]])),
     });
-  return after;
 }
 
 function differences(before: Account, wanted: Partial<Profile>): Partial<Profile> {

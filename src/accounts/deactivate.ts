@@ -30,10 +30,11 @@ export async function deactivateOneself(
   parts.feed.announce(changes);
 }
 
-/** The state, the audit entry, the end of every session; what is to be announced once the transaction is committed. */
+/** The state, the end of every session, the audit entry; what is to be announced once the transaction is committed. */
 async function deactivate(trx: Transaction, account: Account, actor: AuditActor): Promise<Change[]> {
   const now = new Date();
   await account.$query(trx).patch({ isActive: false, deactivatedAt: now, updatedAt: now });
+  const ended = await endSessions(trx, { accountId: account.id });
   await recordAudit(trx, {
     actor,
     action: 'user.deactivate',
@@ -41,5 +42,5 @@ async function deactivate(trx: Transaction, account: Account, actor: AuditActor)
     before: { isActive: true },
     after: { isActive: false },
   });
-  return [{ kind: 'principal', subject: account.id }, ...(await endSessions(trx, { accountId: account.id }))];
+  return [{ kind: 'principal', subject: account.id }, ...ended];
 }

@@ -88,6 +88,7 @@ export async function changeUser(
     // Whether it is active is asked of by actions of its own.
     if (Object.keys(body).some((key) => key !== 'isActive'))
       await gatekeeper.requireAllowedAfter(admitted(req), { ...accountAttributes(after), isActive });
+    const ended = body.isActive === false ? await endSessions(trx, { accountId: id }) : [];
     await recordAudit(trx, {
       actor: actorOf(req),
       action: 'user.update',
@@ -95,7 +96,7 @@ export async function changeUser(
       before,
       after: named(),
     });
-    return body.isActive === false ? endSessions(trx, { accountId: id }) : [];
+    return ended;
   };
   const ended = await changeUnderLock(services, req, change).catch(explainTaken);
   feed.announce([{ kind: 'principal', subject: id }, ...ended]);
@@ -119,12 +120,13 @@ export async function resetPassword(
       accountPrincipal(await factsOf(trx, id), snapshot),
     );
     await Account.query(trx).findById(id).patch({ passwordHash, updatedAt: new Date() });
+    const sessions = await endSessions(trx, { accountId: id });
     await recordAudit(trx, {
       actor: actorOf(req),
       action: 'user.reset-password',
       target: { type: 'user', id },
     });
-    return endSessions(trx, { accountId: id });
+    return sessions;
   });
   feed.announce(ended);
 }
@@ -141,12 +143,13 @@ export async function endUserSessions(
       snapshot,
       accountPrincipal(await factsOf(trx, id), snapshot),
     );
+    const sessions = await endSessions(trx, { accountId: id });
     await recordAudit(trx, {
       actor: actorOf(req),
       action: 'user.end-sessions',
       target: { type: 'user', id },
     });
-    return endSessions(trx, { accountId: id });
+    return sessions;
   });
   feed.announce(ended);
 }
