@@ -1,6 +1,6 @@
 /** Who changed what: one entry per accepted change, written in the transaction of the change. */
-import type { Database, Transaction } from '../storage/postgres.ts';
-import { redact } from './redact.ts';
+import type { Transaction } from '../storage/postgres.ts';
+import { redact, redactPolicy } from './redact.ts';
 
 export interface AuditActor {
   id: string | null;
@@ -20,8 +20,20 @@ export interface AuditEntry {
   revision?: number;
 }
 
-/** Writes the entry; secrets in `before` and `after` are left out. */
-export async function recordAudit(db: Database | Transaction, entry: AuditEntry): Promise<void> {
+/** The parts of a policy; also stored whole in its revisions. */
+const policyTargets = new Set([
+  'castellan.rule',
+  'castellan.role',
+  'castellan.resource-type',
+  'castellan.policy',
+]);
+
+/**
+ * Writes the entry; secrets in `before` and `after` are left out. The database numbers, dates and chains it, and lets
+ * nobody else write one until this transaction ends: it comes last, and no lock is waited for after it.
+ */
+export async function recordAudit(db: Transaction, entry: AuditEntry): Promise<void> {
+  const told = policyTargets.has(entry.target.type) ? redactPolicy : redact;
   await db('audit_entries').insert({
     actor_id: entry.actor.id,
     actor: entry.actor.name,
@@ -30,8 +42,8 @@ export async function recordAudit(db: Database | Transaction, entry: AuditEntry)
     action: entry.action,
     target_type: entry.target.type,
     target_id: entry.target.id,
-    before: entry.before === undefined ? null : JSON.stringify(redact(entry.before)),
-    after: entry.after === undefined ? null : JSON.stringify(redact(entry.after)),
+    before: entry.before === undefined ? null : JSON.stringify(told(entry.before)),
+    after: entry.after === undefined ? null : JSON.stringify(told(entry.after)),
     revision: entry.revision ?? null,
   });
 }

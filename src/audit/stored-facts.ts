@@ -3,7 +3,7 @@ import { type Condition, isTemplate } from '../policy/condition.ts';
 import type { Facts } from '../policy/matcher.ts';
 import { ANY_TYPE } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
-import { secretName } from './redact.ts';
+import { isSecretName } from './redact.ts';
 
 /** Of whom or of what a fact is, as the paths of `when` begin. */
 export type Section = 'principal' | 'action' | 'resource' | 'context';
@@ -27,7 +27,7 @@ export function storedFacts(
   for (const [name, value] of Object.entries(facts)) {
     if (value === undefined || value === null) continue;
     const path = `${section}.${name}`;
-    if (secretName.test(name) || (isLarge(value) && !asked.has(path))) omitted.push(path);
+    if (isSecretName(name) || (isLarge(value) && !asked.has(path))) omitted.push(path);
     else stored[name] = withoutSecrets(value, path, omitted);
   }
   return stored;
@@ -56,7 +56,7 @@ function withoutSecrets(value: unknown, path: string, omitted: string[]): unknow
   if (Array.isArray(value)) return value.map((item, at) => withoutSecrets(item, `${path}.${at}`, omitted));
   const kept: Record<string, unknown> = { __proto__: null };
   for (const [name, entry] of Object.entries(value)) {
-    if (secretName.test(name)) omitted.push(`${path}.${name}`);
+    if (isSecretName(name)) omitted.push(`${path}.${name}`);
     else kept[name] = withoutSecrets(entry, `${path}.${name}`, omitted);
   }
   return kept;
