@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import type { Knex } from 'knex';
+import { knexSnakeCaseMappers } from 'objection';
 import { migrationSource } from './migrations/index.ts';
 import { loadConfig } from './src/config.ts';
 import { startEmbeddedPostgres } from './src/storage/embedded-postgres.ts';
@@ -16,6 +17,7 @@ export default async function config(): Promise<Knex.Config> {
     connection: { connectionString: databaseUrl ?? embedded?.url ?? '', application_name: 'castellan knex' },
     migrations: { migrationSource },
     seeds: { directory: './seeds', loadExtensions: ['.ts'] },
+    ...knexSnakeCaseMappers(),
   };
 }
 

@@ -1,25 +1,36 @@
-/** The first revision: what an empty database begins with. */
+/** What a start finds or makes: the first revision of an empty database, and what a later version adds to an older one. */
 import { join } from 'node:path';
 import type { Database } from '../storage/postgres.ts';
+import { withBuiltIns } from './built-in.ts';
+import { emptySnapshot } from './compile.ts';
 import { mergeAll, readPolicyFiles, shippedPolicies } from './files.ts';
 import { LivePolicy } from './live-policy.ts';
 import type { Policy } from './policy.ts';
 import { publish } from './publish.ts';
-import { currentRevision } from './store.ts';
+import { loadPolicy, type StoredPolicy } from './store.ts';
 
-/** Publishes the shipped policy, with the demo's when asked, if no revision is there yet. True: it was done here. */
+const author = { id: null, name: 'castellan' };
+
+/**
+ * Publishes the shipped policy, with the demo's when asked, if no revision is there yet: true when it was done here. To
+ * the policy of an earlier version it adds the built-in resource types, actions and attributes that this one asks about.
+ */
 export async function beginPolicy(
   db: Database,
   { demo, evaluators }: { demo: boolean; evaluators: readonly string[] },
 ): Promise<boolean> {
-  if ((await currentRevision(db)) > 0) return false;
+  const stored = await loadPolicy(db);
+  if (stored.revision > 0) {
+    if (withBuiltIns(stored.policy) !== stored.policy) await addBuiltIns(db, stored, evaluators);
+    return false;
+  }
   const policy = await firstPolicy({ demo });
   const live = new LivePolicy({ db, evaluators, staleAfterMs: Number.POSITIVE_INFINITY });
   await live.load();
   const { before, after } = await publish({
     db,
     live,
-    author: { id: null, name: 'castellan' },
+    author,
     message: demo ? 'The demo policy' : 'The first policy',
     change: (current) => (current.resourceTypes.length > 0 ? current : policy),
   });
@@ -34,4 +45,21 @@ export async function firstPolicy({ demo }: { demo: boolean }): Promise<Policy> 
   const folder = shippedPolicies();
   const files = [join(folder, 'base.yaml'), ...(demo ? [join(folder, 'demo')] : [])];
   return { ...mergeAll(await Promise.all(files.map(readPolicyFiles))), cases: [] };
+}
+
+/** The stored policy does not compile here, and need not: it is only what the new one is made of. */
+async function addBuiltIns(
+  db: Database,
+  { revision, policy }: StoredPolicy,
+  evaluators: readonly string[],
+): Promise<void> {
+  const live = new LivePolicy({ db, evaluators, staleAfterMs: Number.POSITIVE_INFINITY });
+  live.adopt({ ...emptySnapshot(), revision, policy });
+  await publish({
+    db,
+    live,
+    author,
+    message: 'Built-in resource types of this version',
+    change: withBuiltIns,
+  });
 }

@@ -1,5 +1,5 @@
 /** What every policy holds because the gateway itself asks about it: accounts and the policy's own parts. */
-import type { AttributeSpec, ResourceType } from './policy.ts';
+import type { AttributeSpec, Policy, ResourceType } from './policy.ts';
 
 /** The resource type of accounts. More attributes may be declared beside these; those live in the account's `attributes`. */
 export const ACCOUNT_TYPE = 'user';
@@ -67,7 +67,42 @@ export const builtInTypes: readonly ResourceType[] = [
     allow: { type: 'boolean' },
     at: date,
   }),
+  builtIn('castellan.audit', 'An entry of the audit trail', ['read'], {
+    at: date,
+    actorId: string,
+    actor: string,
+    action: string,
+    targetType: string,
+    targetId: string,
+    requestId: string,
+    revision: { type: 'integer' },
+    address: string,
+  }),
 ];
+
+/** The policy with what it lacks of the built-in types, as one of an earlier version does; itself where it lacks nothing. */
+export function withBuiltIns(policy: Policy): Policy {
+  const known = new Map(policy.resourceTypes.map((type) => [type.type, type]));
+  const mended = builtInTypes.filter((wanted) => !hasAll(known.get(wanted.type), wanted));
+  if (mended.length === 0) return policy;
+  for (const wanted of mended) {
+    const found = known.get(wanted.type) ?? wanted;
+    known.set(wanted.type, {
+      ...found,
+      actions: [...new Set([...found.actions, ...wanted.actions])],
+      attributes: { ...wanted.attributes, ...found.attributes },
+    });
+  }
+  return { ...policy, resourceTypes: [...known.values()] };
+}
+
+function hasAll(found: ResourceType | undefined, { actions, attributes }: ResourceType): boolean {
+  if (!found) return false;
+  return (
+    actions.every((action) => found.actions.includes(action)) &&
+    Object.keys(attributes).every((name) => Object.hasOwn(found.attributes, name))
+  );
+}
 
 /** Facts of a principal beside its declared attributes. */
 export const principalFacts: Record<string, AttributeSpec> = { id: string, type: string, roles: strings };
