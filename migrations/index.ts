@@ -2,12 +2,14 @@
 import type { Knex } from 'knex';
 import { down as dropFoundation, up as makeFoundation } from './0001-foundation.ts';
 import { down as dropDemo, up as makeDemo } from './0002-demo.ts';
+import { down as dropAuditChain, up as makeAuditChain } from './0003-audit-chain.ts';
 import { down as dropLife, up as makeLife } from './0004-policy-life.ts';
 import { down as dropDecisionLog, up as makeDecisionLog } from './0005-decision-log.ts';
 
 const migrations: Record<string, Knex.Migration> = {
   '0001-foundation': { up: makeFoundation, down: dropFoundation },
   '0002-demo': { up: makeDemo, down: dropDemo },
+  '0003-audit-chain': { up: makeAuditChain, down: dropAuditChain },
   '0004-policy-life': { up: makeLife, down: dropLife },
   '0005-decision-log': { up: makeDecisionLog, down: dropDecisionLog },
 };

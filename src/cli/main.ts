@@ -2,6 +2,7 @@
 /** The command line: `castellan <command>`. */
 import { parseArgs } from 'node:util';
 import { adminCreate } from './admin-create.ts';
+import { auditVerify } from './audit-verify.ts';
 import { casesCommand } from './cases.ts';
 import { checkCommand } from './check.ts';
 import { type Command, type CommandArgument, type Options, UsageError } from './command.ts';
@@ -31,6 +32,7 @@ const commands: readonly Command[] = [
   restoreCommand,
   casesCommand,
   explainCommand,
+  auditVerify,
 ];
 
 const typed = process.argv.slice(2);

@@ -51,14 +51,31 @@ export async function checkServer(db: Database, url: string): Promise<void> {
   }
 }
 
-/** Brings the schema up to date; of several processes at once, one does it and the others wait. What was applied. */
+/**
+ * Brings the schema up to date; of several processes at once, one does it and the others wait. What was applied.
+ * Throws DatabaseError where there is something to do and the role may not do it.
+ */
 export async function migrate(db: Database): Promise<string[]> {
   // Knex's own lock is a row: it refuses instead of waiting, and its table has to be made first.
-  return db.transaction(async (lock) => {
+  const bring = db.transaction(async (lock) => {
     await lock.raw(`SELECT pg_advisory_xact_lock(hashtext('castellan.migrate'))`);
+    // To take knex's lock is to write: a role that only runs the gateway may look, and need do no more.
+    const [, pending] = await db.migrate.list();
+    if (pending.length === 0) return [];
     const [, applied] = await db.migrate.latest();
     return applied;
   });
+  return bring.catch(explainForbidden);
+}
+
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+function explainForbidden(cause: unknown): never {
+  if ((cause as { code?: string }).code !== INSUFFICIENT_PRIVILEGE) throw cause;
+  throw new DatabaseError(
+    `the database is not up to date, and this role may not change that (${messageOf(cause)}); run castellan migrate as the role that owns the tables`,
+    { cause },
+  );
 }
 
 function withoutPassword(url: string): string {
