@@ -1,6 +1,7 @@
 /** Everything under /api/v1/admin. */
 import type { GuardedEndpoint } from '../enforcement/access.ts';
 import type { Services } from '../services.ts';
+import { auditEndpoints } from './audit.ts';
 import { decisionEndpoints } from './decisions.ts';
 import { explainEndpoints } from './explain.ts';
 import { policyEndpoints } from './policy.ts';
@@ -20,5 +21,6 @@ export function adminEndpoints(services: Services): GuardedEndpoint[] {
     ...explainEndpoints(services),
     ...decisionEndpoints(services),
     ...reachEndpoints(services),
+    ...auditEndpoints(services),
   ];
 }

@@ -28,7 +28,9 @@ describe('the described replies', () => {
   });
 
   it('are what is answered, field by field: what a shape does not name is not told', async () => {
+    await admin.patch('/api/v1/me', { firstName: 'Audited' });
     const ids = {
+      audit: await firstOf('/api/v1/admin/audit'),
       users: '00000000-0000-4000-8000-000000000003',
       rules: 'superadmin-everything',
       roles: 'editor',
