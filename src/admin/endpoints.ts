@@ -10,6 +10,7 @@ import { resourceTypeEndpoints } from './resource-types.ts';
 import { roleEndpoints } from './roles.ts';
 import { ruleEndpoints } from './rules.ts';
 import { userEndpoints } from './users.ts';
+import { whoCanEndpoints } from './who-can.ts';
 
 export function adminEndpoints(services: Services): GuardedEndpoint[] {
   return [
@@ -21,6 +22,7 @@ export function adminEndpoints(services: Services): GuardedEndpoint[] {
     ...explainEndpoints(services),
     ...decisionEndpoints(services),
     ...reachEndpoints(services),
+    ...whoCanEndpoints(services),
     ...auditEndpoints(services),
   ];
 }

@@ -1,6 +1,5 @@
 /** Drafts and reach over HTTP: who would gain and lose what, who may do what by role, and which rules decide nothing. */
 import Joi from 'joi';
-import { accountAttributes } from '../decision/principals.ts';
 import { endpoint, type GuardedCall, type GuardedEndpoint } from '../enforcement/access.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
 import { deadRules, type Holders } from '../policy/dead-rules.ts';
@@ -12,13 +11,8 @@ import { decisionAttributes } from './decision-rows.ts';
 import type { FlippedDecision } from './flipped-decisions.ts';
 import { applyDraft, importQuery, readDraft } from './import-policy.ts';
 import { draftShape, policyBody } from './policy.ts';
-import {
-  compileDraft,
-  type PrincipalEffect,
-  type Simulation,
-  simulate,
-  simulationShape,
-} from './simulate.ts';
+import { presentPrincipal } from './present-principal.ts';
+import { compileDraft, type Simulation, simulate, simulationShape } from './simulate.ts';
 
 const policy = { resource: 'castellan.policy', load: () => ({}) };
 
@@ -120,25 +114,6 @@ async function presentFlip(
   return fields.every((field) => permitted.has(field))
     ? [{ id, at, principal, action, resource, before, after, ruleId }]
     : [];
-}
-
-/** Who it is, as far as the caller may know. */
-async function presentPrincipal(
-  { decisions, gatekeeper }: Services,
-  { req, context: { snapshot } }: GuardedCall<unknown, unknown>,
-  account: PrincipalEffect['account'],
-) {
-  const question = { action: 'read', resource: ACCOUNT_TYPE };
-  const request = gatekeeper.accessRequest(req, snapshot, question, accountAttributes(account));
-  const permitted = await decisions.permittedFields(snapshot, request, ['id', 'email', 'roles']);
-  if (!permitted.has('id')) return undefined;
-  const { id, email, roles } = account;
-  return {
-    type: ACCOUNT_TYPE,
-    id,
-    ...(permitted.has('email') && { email }),
-    ...(permitted.has('roles') && { roles }),
-  };
 }
 
 /** Roles that active accounts have, and those accounts that rules name. */

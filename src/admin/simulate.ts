@@ -1,7 +1,7 @@
 /** `POST /admin/policy/simulate`: a draft beside what is live, before anybody publishes it. */
 import Joi from 'joi';
 import { anonymous } from '../decision/access-request.ts';
-import { type AccountFacts, accountFactColumns, accountPrincipal } from '../decision/principals.ts';
+import { type AccountFacts, accountPrincipal } from '../decision/principals.ts';
 import { type CaseResult, runCases } from '../decision/run-cases.ts';
 import { type Effect, isNoEffect, simulation } from '../decision/simulate.ts';
 import type { Sources } from '../enforcement/source.ts';
@@ -13,6 +13,7 @@ import type { Policy } from '../policy/policy.ts';
 import { locateInDocument } from '../policy/publish.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Database } from '../storage/postgres.ts';
+import { type Examined, eachActiveAccount } from './each-account.ts';
 import { type Flips, flippedDecisions } from './flipped-decisions.ts';
 import { type SampleChanges, sampleChanges } from './sample-changes.ts';
 
@@ -38,7 +39,7 @@ export interface Simulation {
   changes: { added: number; changed: number; removed: number };
   summary: string[];
   /** Active accounts: how many there are, were looked at, and gain or lose something. */
-  accounts: { total: number; examined: number; sampled: boolean; affected: number };
+  accounts: Examined & { affected: number };
   /** Some of the affected; who they are is told by whoever shows them. */
   principals: PrincipalEffect[];
   /** What whoever is not identified gains and loses. */
@@ -53,9 +54,6 @@ export interface Simulation {
   decisions: Flips;
 }
 
-const BATCH = 1000;
-/** Ids are random, so the first in their order are a fair sample. */
-const MOST_EXAMINED = 50_000;
 const MOST_LISTED = 100;
 const MOST_LINES = 1000;
 
@@ -95,31 +93,19 @@ export async function simulate(options: SimulateOptions): Promise<Simulation> {
 
 async function effectsOnAccounts(options: SimulateOptions, simulated: ReturnType<typeof simulation>) {
   const { db, before } = options;
-  const total = Number((await db('accounts').where({ is_active: true }).count())[0]?.count ?? 0);
-  const accounts = { total, examined: 0, sampled: total > MOST_EXAMINED, affected: 0 };
   const principals: PrincipalEffect[] = [];
-  if (simulated.isEmpty) return { accounts: { ...accounts, examined: total, sampled: false }, principals };
-  for (let lastId: string | null = null; accounts.examined < MOST_EXAMINED; ) {
-    const { rows }: { rows: AccountFacts[] } = await db.raw(findAccounts, [lastId, lastId, BATCH]);
-    for (const account of rows) {
-      accounts.examined++;
-      const principal = accountPrincipal(account, before);
-      const effect = simulated.effectOn(principal);
-      if (!effect || isNoEffect(effect)) continue;
-      accounts.affected++;
-      if (principals.length < MOST_LISTED)
-        principals.push({ account, ...effect, samples: await sampleChanges(options, principal, effect) });
-    }
-    options.onProgress?.(accounts.examined, total);
-    if (rows.length < BATCH) break;
-    lastId = rows.at(-1)?.id ?? null;
-  }
-  return { accounts, principals };
+  let affected = 0;
+  const look = async (account: AccountFacts) => {
+    const principal = accountPrincipal(account, before);
+    const effect = simulated.effectOn(principal);
+    if (!effect || isNoEffect(effect)) return;
+    affected++;
+    if (principals.length < MOST_LISTED)
+      principals.push({ account, ...effect, samples: await sampleChanges(options, principal, effect) });
+  };
+  const examined = await eachActiveAccount(db, simulated.isEmpty ? async () => {} : look, options.onProgress);
+  return { accounts: { ...examined, affected }, principals };
 }
-
-const findAccounts = `
-  SELECT ${accountFactColumns} FROM accounts a
-  WHERE a.is_active AND (?::uuid IS NULL OR a.id > ?::uuid) ORDER BY a.id LIMIT ?`;
 
 /** The cases whose outcome is not what it was. */
 function flippedCases(before: readonly CaseResult[], after: readonly CaseResult[]): Simulation['cases'] {

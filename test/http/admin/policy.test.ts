@@ -68,6 +68,7 @@ describe('/admin/policy', () => {
       ['POST', '/import'],
       ['POST', '/simulate'],
       ['POST', '/explain'],
+      ['POST', '/who-can'],
       ['POST', '/cases/run'],
       ['POST', '/revisions/1/restore'],
     ];
@@ -583,7 +584,7 @@ describe('/admin/policy', () => {
 
     it('shows logged decisions that would come out otherwise', async () => {
       const draft = ok(await root.get('/api/v1/documents')).body.items.find(
-        ({ status }: { status: string }) => status === 'draft',
+        ({ department, status }: Record<string, string>) => department === 'editorial' && status === 'draft',
       );
       await gateway.services.db('documents').where({ id: draft.id }).update({ status: 'archived' });
       assert.equal((await user.get(`/api/v1/documents/${draft.id}`)).status, 403);
@@ -666,6 +667,23 @@ describe('/admin/policy', () => {
     });
   });
 
+  describe('who can', () => {
+    it('names the accounts that may, each with its rule, as their own requests are answered', async () => {
+      const { items: documents } = ok(await root.get('/api/v1/documents')).body;
+      const { id } = documents.find(({ title }: { title: string }) => title === 'Sales forecast');
+      const asked = { action: 'read', resource: { type: 'document', id } };
+      const { accounts, items } = ok(await admin.post(`${base}/who-can`, asked)).body;
+      const may = new Set(items.map(({ principal }: { principal: { id: string } }) => principal.id));
+      for (const n of [1, 2, 3, 4, 5, 6, 7]) {
+        const { status } = await (await sessionOf(gateway, demoId(n))).get(`/api/v1/documents/${id}`);
+        assert.equal(may.has(demoId(n)), status === 200, `account ${n}`);
+      }
+      assert.equal(accounts.allowed, may.size);
+      const own = items.find(({ principal }: { principal: { id: string } }) => principal.id === demoId(7));
+      assert.equal(own.ruleId, 'user-reads-own');
+    });
+  });
+
   describe('windows', () => {
     it('begin and end on time, with no request and no restart, on every node', async () => {
       const second = await startGateway({ databaseUrl: gateway.databaseUrl });
@@ -708,7 +726,8 @@ describe('/admin/policy', () => {
         const expiresAt = inMs(1200);
         ok(await root.put(`${usersPath}/${id}/roles/auditor`, { expiresAt }), 204);
         const draft = ok(await root.get('/api/v1/documents')).body.items.find(
-          ({ status }: { status: string }) => status === 'draft',
+          ({ department, status }: Record<string, string>) =>
+            department === 'editorial' && status === 'draft',
         );
         const path = `/api/v1/documents/${draft.id}`;
         ok(await client.get(path));
