@@ -1,6 +1,6 @@
 /** How far long work is, on stderr: where somebody looks, or where it takes long enough to wonder. */
-/** Until then nobody waits. */
-const SILENT_MS = 1000;
+/** Until then nobody wonders; opening a database takes a second where little else is slow. */
+const SILENT_MS = 2000;
 
 export interface Progress {
   /** The step that begins; a long one is told before it keeps the process busy. */
@@ -9,7 +9,7 @@ export interface Progress {
   end(): void;
 }
 
-/** On a terminal one line that changes; elsewhere a line for each step once it takes longer than a second. */
+/** On a terminal one line that changes; elsewhere a line for each step once it takes long. */
 export function showProgress(stream: NodeJS.WriteStream = process.stderr): Progress {
   const sinceMs = performance.now();
   return {
