@@ -5,6 +5,7 @@ import { down as dropDemo, up as makeDemo } from './0002-demo.ts';
 import { down as dropAuditChain, up as makeAuditChain } from './0003-audit-chain.ts';
 import { down as dropLife, up as makeLife } from './0004-policy-life.ts';
 import { down as dropDecisionLog, up as makeDecisionLog } from './0005-decision-log.ts';
+import { down as dropDecisionDays, up as makeDecisionDays } from './0006-decision-days.ts';
 
 const migrations: Record<string, Knex.Migration> = {
   '0001-foundation': { up: makeFoundation, down: dropFoundation },
@@ -12,6 +13,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0003-audit-chain': { up: makeAuditChain, down: dropAuditChain },
   '0004-policy-life': { up: makeLife, down: dropLife },
   '0005-decision-log': { up: makeDecisionLog, down: dropDecisionLog },
+  '0006-decision-days': { up: makeDecisionDays, down: dropDecisionDays },
 };
 
 /** What knex asks for migrations, in the app and on its command line. */

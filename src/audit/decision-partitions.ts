@@ -1,4 +1,4 @@
-/** The days of the decision log: a partition for each, made ahead and dropped whole when its time is over. */
+/** The days of the decision log: a partition for each, made ahead and dropped whole when its time is over; migration 0006 has how. */
 import type { Database, Transaction } from '../storage/postgres.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -19,26 +19,18 @@ export async function makeDecisionPartitions(db: Database, days: readonly string
   const missing = await missingOf(db, days);
   if (missing.length === 0) return;
   await underLock(db, async (trx) => {
-    for (const day of await missingOf(trx, missing)) {
-      const from = `${day}T00:00:00Z`;
-      const to = new Date(Date.parse(from) + DAY_MS).toISOString();
-      await trx.raw(
-        `CREATE TABLE ${nameOf(day)} PARTITION OF decisions FOR VALUES FROM ('${from}') TO ('${to}')`,
-      );
-    }
+    for (const day of await missingOf(trx, missing))
+      await trx.raw('SELECT castellan_make_decision_day(?::date)', [day]);
   });
 }
 
 /** Drops the partitions whose last instant is longer ago than so many days; their names. */
 export async function dropOldDecisions(db: Database, keptDays: number, nowMs: number): Promise<string[]> {
-  const isOld = (name: string) => {
-    const [, year, month, day] = partitionName.exec(name) ?? [];
-    return Date.parse(`${year}-${month}-${day}`) + (keptDays + 1) * DAY_MS <= nowMs;
-  };
+  const isOld = (name: string) => Date.parse(dayOf(name)) + (keptDays + 1) * DAY_MS <= nowMs;
   if (!(await partitions(db)).some(isOld)) return [];
   return underLock(db, async (trx) => {
     const old = (await partitions(trx)).filter(isOld);
-    for (const name of old) await trx.raw(`DROP TABLE ${name}`);
+    for (const name of old) await trx.raw('SELECT castellan_drop_decision_day(?::date)', [dayOf(name)]);
     return old;
   });
 }
@@ -66,6 +58,11 @@ export async function keepDecisionPartitions({ db, keptDays, isWritten, onTroubl
 
 function nameOf(day: string): string {
   return `decisions_${day.replaceAll('-', '_')}`;
+}
+
+/** Empty where it is a partition of somebody else's making. */
+function dayOf(name: string): string {
+  return (partitionName.exec(name) ?? []).slice(1).join('-');
 }
 
 async function missingOf(db: Database | Transaction, days: readonly string[]): Promise<string[]> {

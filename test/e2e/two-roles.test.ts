@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { dropOldDecisions } from '../../src/audit/decision-partitions.ts';
 import { logIn, makeDatabase, registerAndLogIn, startGateway, type TestGateway } from '../harness.ts';
 import { ok, rulesPath, usersPath } from '../http/admin/staff.ts';
 import { verifyTrail } from '../http/audit/trail.ts';
@@ -93,6 +94,12 @@ describe('a role that owns the tables, and one that runs the gateway', function 
     await gateway.services.feed.poll();
     assert.equal((await admin.get('/readyz')).status, 200);
     assert.equal(ok(await admin.get('/api/v1/admin/audit')).body.items.length, 8);
+    await gateway.services.decisionLog.written();
+    const denied = ok(await admin.get('/api/v1/admin/decisions?action=create&resourceType=document')).body;
+    assert.equal(denied.items.length, 1);
+    await sql(superUrl, `SELECT castellan_make_decision_day('2020-02-29')`);
+    assert.deepEqual(await dropOldDecisions(gateway.services.db, 1, Date.now()), ['decisions_2020_02_29']);
+    assert.doesNotMatch(gateway.logged(), /permission denied|must be owner/);
     assert.deepEqual((await verifyTrail(runnerUrl)).problems, []);
   });
 
@@ -125,6 +132,7 @@ describe('a role that owns the tables, and one that runs the gateway', function 
     'remove the head': 'DELETE FROM audit_head',
     'hold the head, so that nobody else can change anything': 'SELECT * FROM audit_head FOR UPDATE',
     'rewrite the history of the policy': `UPDATE revisions SET author = 'somebody else'`,
+    'take a day of the decisions for itself': `ALTER TABLE decisions OWNER TO ${runner}`,
     'have migrations run again': 'DELETE FROM knex_migrations',
   };
   for (const [what, statement] of Object.entries(attacks))
