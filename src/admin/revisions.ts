@@ -3,6 +3,7 @@ import Joi from 'joi';
 import { endpoint, type GuardedCall, type GuardedEndpoint } from '../enforcement/access.ts';
 import { AppError, policyInvalid } from '../errors.ts';
 import { decodeCursor, encodeCursor, type PageQuery, pageKeys } from '../http/page.ts';
+import { withBuiltIns } from '../policy/built-in.ts';
 import { describeDiff, diffPolicies } from '../policy/diff.ts';
 import { RevisionRow } from '../policy/models.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -141,11 +142,14 @@ async function policyAt(db: Database | Transaction, n: number): Promise<Policy> 
   return policyThen;
 }
 
-/** The policy at a revision; what was accepted by an older version may be shaped otherwise now. Throws `not_found`, `policy_invalid`. */
+/**
+ * The policy at a revision; what was accepted by an older version may be shaped otherwise now, and know fewer built-in
+ * types: it is given those. Throws `not_found`, `policy_invalid`.
+ */
 export async function policyToRestore(trx: Transaction, n: number): Promise<Policy> {
   const { policy: then, problems } = readDocument(toDocument(await policyAt(trx, n)));
   if (problems.length > 0) throw policyInvalid(problems);
-  return then;
+  return withBuiltIns(then);
 }
 
 async function restore(services: Services, { req, res, params: { n }, body }: GuardedCall) {

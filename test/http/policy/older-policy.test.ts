@@ -19,7 +19,10 @@ describe('the policy of an earlier version', () => {
        DELETE FROM resource_types WHERE type = 'castellan.audit';
        UPDATE rules SET action = action - 'reactivate' WHERE jsonb_typeof(action) = 'array';
        UPDATE resource_types SET actions = actions - 'reactivate' || '["salute"]', attributes = attributes - 'createdAt'
-         WHERE type = 'user'`,
+         WHERE type = 'user';
+       UPDATE revisions SET policy = policy || jsonb_build_object(
+         'resourceTypes', jsonb_path_query_array(policy, '$.resourceTypes[*] ? (@.type != "castellan.audit")'),
+         'rules', jsonb_path_query_array(policy, '$.rules[*] ? (@.subject != "castellan.audit")'))`,
     );
     return url;
   }
@@ -61,6 +64,21 @@ describe('the policy of an earlier version', () => {
     } finally {
       await gateway.close();
       await db.destroy();
+    }
+  });
+
+  it('can be restored: it is given what it lacks then as well', async () => {
+    const gateway = await startGateway({ databaseUrl: await olderDatabase() });
+    try {
+      const root = await logIn(gateway, 'superadmin');
+      const rule = { id: 'later', role: 'user', action: 'read', subject: 'order' };
+      assert.equal((await root.post('/api/v1/admin/rules', rule)).status, 201);
+      const restored = await root.post('/api/v1/admin/policy/revisions/1/restore');
+      assert.equal(restored.status, 200, JSON.stringify(restored.body));
+      assert.equal((await root.get('/api/v1/admin/rules/later')).status, 404);
+      assert.equal((await root.get('/api/v1/admin/audit')).status, 200);
+    } finally {
+      await gateway.close();
     }
   });
 
