@@ -71,12 +71,13 @@ export function parseStrictJson(text: string): unknown {
     // Not the message of JSON.parse: it quotes the body, which may hold a password.
     throw malformed(syntaxError(text), cause);
   }
-  visit(text, strictReader());
+  visit(text, strictReader(text));
   return value;
 }
 
 /** JSON.parse keeps the last of two equal keys, other parsers the first: what is checked must be what is meant. */
-function strictReader(): JSONVisitor {
+function strictReader(text: string): JSONVisitor {
+  const mayBeBroken = mayHoldBroken.test(text);
   const keysOfArray = new Set<string>();
   const open: Set<string>[] = [];
   const begin = (keys: Set<string>, pathOf: () => JSONPath) => {
@@ -91,21 +92,24 @@ function strictReader(): JSONVisitor {
     onArrayEnd: end,
     onObjectProperty: (key, _offset, _length, _line, _column, pathOf) => {
       const keys = open.at(-1);
-      const refuse = (message: string) => malformedAt([...pathOf(), key], message);
-      const broken = brokenText(key);
-      if (broken) throw refuse(broken);
-      if (pollutingKeys.has(key)) throw refuse(`the key "${key}" is not accepted`);
-      if (keys?.has(key)) throw refuse(`the key "${key}" is there twice`);
-      if (keys?.add(key).size === MOST_KEYS + 1) throw refuse(`an object has more than ${MOST_KEYS} keys`);
+      const broken = mayBeBroken && brokenText(key);
+      if (broken) throw malformedAt([...pathOf(), key], broken);
+      if (pollutingKeys.has(key)) throw malformedAt([...pathOf(), key], `the key "${key}" is not accepted`);
+      if (keys?.has(key)) throw malformedAt([...pathOf(), key], `the key "${key}" is there twice`);
+      if (keys?.add(key).size === MOST_KEYS + 1)
+        throw malformedAt([...pathOf(), key], `an object has more than ${MOST_KEYS} keys`);
     },
     onLiteralValue: (value: unknown, _offset, _length, _line, _column, pathOf) => {
-      const broken = typeof value === 'string' ? brokenText(value) : undefined;
+      const broken = mayBeBroken && typeof value === 'string' ? brokenText(value) : undefined;
       if (broken) throw malformedAt(pathOf(), broken);
       if (typeof value === 'number' && !Number.isFinite(value))
         throw malformedAt(pathOf(), 'a number is too large');
     },
   };
 }
+
+/** A large text is looked at once: JSON has U+0000 only as an escape, and half of a pair as one or as it is. */
+const mayHoldBroken = /\\u|\p{Surrogate}/u;
 
 /** Postgres has no place for U+0000 in a text, nor for half of a surrogate pair in jsonb. */
 function brokenText(text: string): string | undefined {
@@ -122,7 +126,7 @@ function syntaxError(text: string): string {
     );
   };
   try {
-    visit(text, { ...strictReader(), onError }, { disallowComments: true });
+    visit(text, { ...strictReader(text), onError }, { disallowComments: true });
   } catch (cause) {
     if (cause instanceof AppError && cause.publicMessage) found = cause.publicMessage;
   }
