@@ -1,39 +1,10 @@
 #!/usr/bin/env node
 /** The command line: `castellan <command>`. */
 import { parseArgs } from 'node:util';
-import { adminCreate } from './admin-create.ts';
-import { auditVerify } from './audit-verify.ts';
-import { casesCommand } from './cases.ts';
-import { checkCommand } from './check.ts';
-import { type Command, type CommandArgument, type Options, UsageError } from './command.ts';
-import { showConfig } from './config.ts';
-import { diffCommand } from './diff.ts';
-import { explainCommand } from './explain.ts';
-import { exportCommand } from './export.ts';
+import { type Command, type Options, UsageError } from './command.ts';
+import { commands } from './commands.ts';
 import { failureLine } from './failure-line.ts';
-import { importCommand } from './import.ts';
-import { migrateCommand } from './migrate.ts';
-import { restoreCommand } from './restore.ts';
-import { revisionsCommand } from './revisions.ts';
-import { seedCommand } from './seed.ts';
-import { serveCommand } from './serve.ts';
-
-const commands: readonly Command[] = [
-  serveCommand,
-  migrateCommand,
-  seedCommand,
-  showConfig,
-  adminCreate,
-  checkCommand,
-  importCommand,
-  exportCommand,
-  diffCommand,
-  revisionsCommand,
-  restoreCommand,
-  casesCommand,
-  explainCommand,
-  auditVerify,
-];
+import { helpText, usageText } from './help.ts';
 
 const typed = process.argv.slice(2);
 const command = commands.find(({ name }) => name.split(' ').every((word, index) => typed[index] === word));
@@ -48,11 +19,11 @@ try {
 
 async function run(asked: Command | undefined, args: string[]): Promise<void> {
   if (!asked) {
-    if (args.length === 0 || args[0] === '--help' || args[0] === 'help') return print(usage());
+    if (args.length === 0 || args[0] === '--help' || args[0] === 'help') return print(usageText(commands));
     throw new UsageError(`there is no command "${args.join(' ')}"; see castellan --help`);
   }
   const rest = args.slice(asked.name.split(' ').length);
-  if (rest.includes('--help')) return print(help(asked));
+  if (rest.includes('--help')) return print(helpText(asked));
   const { values, positionals } = readArguments(asked, rest);
   await asked.run(values, positionals);
 }
@@ -82,37 +53,6 @@ function refuseArguments({ name, argument }: Command, positionals: string[]): vo
   if (positionals.length === 0 && !argument.optional) throw new UsageError(argument.missing, name);
   if (positionals.length > 1 && !argument.many)
     throw new UsageError(`one ${argument.name} is enough, not ${positionals.length}`, name);
-}
-
-function usage(): string {
-  return [
-    'castellan <command> [options]',
-    '',
-    ...commands.map(({ name, summary }) => `  ${name.padEnd(14)} ${summary}`),
-    '',
-    'Each command has --help. Settings come from the environment: castellan config',
-  ].join('\n');
-}
-
-function help({ name, summary, argument, options, notes = [] }: Command): string {
-  const shown = options.map((option) => ({
-    ...option,
-    said: `${option.name}${option.type === 'string' ? ` <${option.values?.join('|') ?? '…'}>` : ''}`,
-  }));
-  const width = Math.max(20, ...shown.map(({ said }) => said.length));
-  const lines = shown.map(({ said, meaning }) => `  --${said.padEnd(width)} ${meaning}`);
-  const usageLine = `castellan ${name}${argument ? ` ${argumentText(argument)}` : ''}`;
-  return [
-    usageLine,
-    summary,
-    ...(lines.length > 0 ? ['', ...lines] : []),
-    ...notes.flatMap((note) => ['', note]),
-  ].join('\n');
-}
-
-function argumentText({ name, optional, many }: CommandArgument): string {
-  const text = `${name}${many ? ' …' : ''}`;
-  return optional ? `[${text}]` : text;
 }
 
 function print(text: string): void {

@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import type { Problem } from '../errors.ts';
 import { order, partText } from './compile.ts';
-import { escapePointer } from './parse-condition.ts';
 import {
   type Case,
   type Collection,
@@ -73,7 +72,7 @@ function readParts<C extends Collection>(
   const parts: Policy[C][number][] = [];
   const first = new Map<string, string>();
   for (const [index, input] of list.entries()) {
-    const pointer = `/${collection}/${index}`;
+    const pointer = pointerTo(collection, index);
     const shaped = shapers[collection](input, pointer);
     for (const problem of shaped.problems) problems.push(problem);
     if (shaped.problems.length > 0) continue;
@@ -214,8 +213,8 @@ function terse(collection: Collection, part: Policy[Collection][number]): Record
 }
 
 /** Where a part is in a document. */
-export function pointerTo(collection: Collection, index: number, ...below: string[]): string {
-  return ['', collection, String(index), ...below.map(escapePointer)].join('/');
+function pointerTo(collection: Collection, index: number): string {
+  return `/${collection}/${index}`;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

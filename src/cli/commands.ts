@@ -1,0 +1,33 @@
+/** Every command, in the order in which help shows them. */
+import { adminCreate } from './admin-create.ts';
+import { auditVerify } from './audit-verify.ts';
+import { casesCommand } from './cases.ts';
+import { checkCommand } from './check.ts';
+import type { Command } from './command.ts';
+import { showConfig } from './config.ts';
+import { diffCommand } from './diff.ts';
+import { explainCommand } from './explain.ts';
+import { exportCommand } from './export.ts';
+import { importCommand } from './import.ts';
+import { migrateCommand } from './migrate.ts';
+import { restoreCommand } from './restore.ts';
+import { revisionsCommand } from './revisions.ts';
+import { seedCommand } from './seed.ts';
+import { serveCommand } from './serve.ts';
+
+export const commands: readonly Command[] = [
+  serveCommand,
+  migrateCommand,
+  seedCommand,
+  showConfig,
+  adminCreate,
+  checkCommand,
+  importCommand,
+  exportCommand,
+  diffCommand,
+  revisionsCommand,
+  restoreCommand,
+  casesCommand,
+  explainCommand,
+  auditVerify,
+];
