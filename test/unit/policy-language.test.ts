@@ -1,8 +1,12 @@
 /** The examples of docs/policy-language.md that have cases: each a small policy that decides as its cases say. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
+import { checkFiles } from '../../src/cli/check-files.ts';
+import { problemLine } from '../../src/cli/problem-lines.ts';
 import { type CaseResult, runCases } from '../../src/decision/run-cases.ts';
 import { decisionsAt } from '../../src/evaluators/decisions-at.ts';
 import { evaluatorNames } from '../../src/evaluators/index.ts';
@@ -137,4 +141,19 @@ describe('the examples of the policy language', () => {
       );
       assert.ok(answers.some((got) => got.includes('allow') && got.includes('deny')));
     });
+
+  it('castellan check says of the wrong file what the page says', async () => {
+    const [, file = '', said = ''] =
+      /`wrong\.yaml`,\n\n```yml\n(.*?)^```\n\nit says\n\n```\n(.*?)^```$/ms.exec(page) ?? [];
+    const folder = await mkdtemp(join(tmpdir(), 'castellan-wrong-'));
+    try {
+      const path = join(folder, 'wrong.yaml');
+      await writeFile(path, file);
+      const { problems } = await checkFiles([path], 'auto');
+      const lines = problems.map((problem) => problemLine(problem).replaceAll(path, 'wrong.yaml'));
+      assert.deepEqual(lines, said.trimEnd().split('\n'));
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
 });
