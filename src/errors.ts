@@ -90,9 +90,16 @@ export class AppError extends Error {
 export function policyInvalid(problems: readonly Problem[]): AppError {
   return new AppError('policy_invalid', {
     message:
-      problems.length === 1 ? problems[0]?.message : `${problems.length} problems, listed in "problems"`,
+      problems.length === 1 ? inWords(problems[0]) : `${problems.length} problems, listed in "problems"`,
     problems,
   });
+}
+
+/** With the place, where the message speaks of it without naming it. */
+function inWords(problem: Problem | undefined): string | undefined {
+  if (!problem) return undefined;
+  const { pointer, message } = problem;
+  return /^(is|are|must|has) /.test(message) ? `${pointer || 'the document'} ${message}` : message;
 }
 
 /** 400 `invalid_request` for one field. */

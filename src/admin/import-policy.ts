@@ -41,7 +41,8 @@ const removal = Joi.object(
 export function readDraft(body: unknown): Draft {
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw new AppError('invalid_request', { message: 'the body must be a policy document' });
-  const { message: _words, remove: given = {}, ...document } = body as Record<string, unknown>;
+  const { message = '', remove: given = {}, ...document } = body as Record<string, unknown>;
+  if (typeof message !== 'string') throw invalidField('/message', 'must be a string: why, for the history');
   const { policy, problems } = readDocument(document);
   const { error, value: remove } = removal.validate(given, { abortEarly: false, errors: { label: false } });
   const misnamed = (error?.details ?? []).map(

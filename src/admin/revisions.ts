@@ -87,18 +87,19 @@ export function revisionEndpoints(services: Services): GuardedEndpoint[] {
       access: { action: 'read', ...policy },
       reply: { status: 200, description: 'The difference', shape: diffShape },
       handle: async ({ params: { n }, query: { against = Number(n) - 1 } }) => {
-        const [from, to] = [await policyAt(db, against), await policyAt(db, Number(n))];
+        const to = await policyAt(db, Number(n));
+        const from = await policyAt(db, against);
         const diff = diffPolicies(from, to);
         return { status: 200, body: { from: against, to: Number(n), diff, summary: describeDiff(diff) } };
       },
     }),
-    endpoint({
+    endpoint<{ message?: string }>({
       method: 'post',
       path: `${path}/:n/restore`,
       summary: 'Make the policy what it was at a revision: a new revision, with the same guards',
       params,
       query: changeQuery,
-      bodyShape: Joi.object({ message: Joi.string().max(500) }),
+      body: Joi.object({ message: Joi.string().allow('').max(500) }),
       access: { action: 'update', ...policy },
       reply: { status: 200, description: 'The revision that is in force now', shape: changeShape },
       errors: ['policy_invalid', 'privilege_escalation', 'policy_locks_out', 'cases_broken', 'role_in_use'],
@@ -152,7 +153,7 @@ export async function policyToRestore(trx: Transaction, n: number): Promise<Poli
   return withBuiltIns(then);
 }
 
-async function restore(services: Services, { req, res, params: { n }, body }: GuardedCall) {
+async function restore(services: Services, { req, res, params: { n }, body }: GuardedCall<unknown>) {
   const publication = await publishChange(services, {
     req,
     res,

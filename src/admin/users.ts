@@ -33,7 +33,12 @@ const reply = {
 const writeErrors = ['privilege_escalation', 'policy_locks_out'] as const;
 
 const roleGift = Joi.object<{ expiresAt?: Date | null }>({
-  expiresAt: Joi.date().iso().greater('now').allow(null).description('left out or null: it lasts'),
+  expiresAt: Joi.date()
+    .iso()
+    .greater('now')
+    .messages({ 'date.greater': 'must be in the future' })
+    .allow(null)
+    .description('left out or null: it lasts'),
 });
 
 interface UserFilter extends PageQuery {

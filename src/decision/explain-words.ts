@@ -12,6 +12,9 @@ export function sentencesOf(explained: Explained) {
     /** A few sentences: what was decided, by what, and what was nearest to another outcome. */
     summary: (nearest: Explanation['nearest']): string[] => [
       verdict(explained),
+      ...(explained.principal.attributes['isActive'] === false
+        ? ['The account is deactivated: nobody can be identified as it.']
+        : []),
       ...nearest.map(({ ruleId, lacks }) =>
         lacks.length > 0
           ? `Rule ${ruleId} would allow it, but ${lacks.join(', and ')}.`

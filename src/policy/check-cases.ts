@@ -1,19 +1,21 @@
 /** Cases against the policy that they are about: everything that they name must be there. */
 import type { Problem } from '../errors.ts';
-import { ACCOUNT_TYPE } from './built-in.ts';
+import { misfit } from './attributes.ts';
+import { ACCOUNT_TYPE, contextFacts } from './built-in.ts';
 import { isSafePath } from './condition.ts';
 import { escapePointer } from './parse-condition.ts';
 import type {
   AskedAction,
   AskedPrincipal,
   AskedResource,
+  AttributeSpec,
   Case,
   Policy,
   Question,
   ResourceType,
   Role,
 } from './policy.ts';
-import { unknownName } from './suggest.ts';
+import { closest, unknownName } from './suggest.ts';
 
 /** What a case may refer to. */
 interface Known {
@@ -30,7 +32,7 @@ export function checkCases(policy: Policy, types: Known['types'], roles: Known['
 
 /** Everything that a question names and the policy does not have; pointers are into the question. */
 export function checkQuestion(
-  { principal, resource, action }: Question,
+  { principal, resource, action, context }: Question,
   { types, roles }: Pick<Known, 'types' | 'roles'>,
 ): Problem[] {
   const known = { types, roles, rules: new Set<string>() };
@@ -38,6 +40,7 @@ export function checkQuestion(
     ...checkPrincipal(principal, known, '/principal'),
     ...checkResource(resource, known, '/resource'),
     ...checkAction(action, resource, known, '/action'),
+    ...checkContext(context, '/context'),
   ];
 }
 
@@ -51,10 +54,12 @@ function checkCase(written: Case, known: Known, base: string): Problem[] {
       ...Object.entries(resources).flatMap(([name, resource]) =>
         checkResource(resource, known, `${base}/resources/${escapePointer(name)}`),
       ),
+      ...checkContext(written.context, `${base}/context`),
+      ...checkActions(actions, Object.values(resources), known, `${base}/actions`),
       ...checkTable(allow, { principals, resources, actions }, known, `${base}/allow`),
     ];
   }
-  const { principal, resource, action, rule, fields = {} } = written;
+  const { principal, resource, action, rule, fields, context } = written;
   const problems = [
     ...checkPrincipal(principal, known, `${base}/principal`),
     ...checkResource(resource, known, `${base}/resource`),
@@ -62,14 +67,11 @@ function checkCase(written: Case, known: Known, base: string): Problem[] {
   ];
   if (typeof rule === 'string' && !known.rules.has(rule))
     problems.push(unknownName(`${base}/rule`, 'rule', rule, known.rules));
-  for (const field of Object.keys(fields))
-    if (!isSafePath(field))
-      problems.push({
-        pointer: `${base}/fields/${escapePointer(field)}`,
-        code: 'unsafe_path',
-        message: 'is not a path',
-      });
-  return problems;
+  return [
+    ...problems,
+    ...checkFields(fields, resource, known, `${base}/fields`),
+    ...checkContext(context, `${base}/context`),
+  ];
 }
 
 function checkPrincipal(principal: AskedPrincipal, { types, roles }: Known, base: string): Problem[] {
@@ -97,10 +99,46 @@ function checkAttributes(
   base: string,
 ): Problem[] {
   const check = (given: Record<string, unknown>, at: string, passed: readonly string[]) =>
-    Object.keys(given)
-      .filter((name) => !passed.includes(name) && name !== 'id' && !Object.hasOwn(attributes, name))
-      .map((name) => unknownName(`${at}/${escapePointer(name)}`, 'attribute', name, Object.keys(attributes)));
+    Object.entries(given).flatMap(([name, value]): Problem[] => {
+      if (passed.includes(name) || name === 'id') return [];
+      const pointer = `${at}/${escapePointer(name)}`;
+      const spec = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
+      if (!spec) return [unknownName(pointer, 'attribute', name, Object.keys(attributes))];
+      return value === null ? [] : valueProblems(pointer, value, spec);
+    });
   return [...check(asked, base, own), ...check(asked.attributes ?? {}, `${base}/attributes`, [])];
+}
+
+function valueProblems(pointer: string, value: unknown, spec: AttributeSpec): Problem[] {
+  const message = misfit(value, spec);
+  return message === undefined ? [] : [{ pointer, code: 'value', message }];
+}
+
+/** Whoever asks may give facts of their own, but a name that is close to a known one is taken for a slip. */
+function checkContext(context: Record<string, unknown> = {}, base: string): Problem[] {
+  return Object.entries(context).flatMap(([name, value]): Problem[] => {
+    const pointer = `${base}/${escapePointer(name)}`;
+    const spec = Object.hasOwn(contextFacts, name) ? contextFacts[name] : undefined;
+    if (spec) return value === null ? [] : valueProblems(pointer, value, spec);
+    const known = Object.keys(contextFacts);
+    return closest(name, known) === undefined ? [] : [unknownName(pointer, 'attribute', name, known)];
+  });
+}
+
+/** A field is an attribute, or lies below one. */
+function checkFields(
+  fields: Record<string, boolean> = {},
+  { type }: AskedResource,
+  known: Known,
+  base: string,
+): Problem[] {
+  const names = Object.keys({ id: true, ...known.types.get(type)?.attributes });
+  return Object.keys(fields).flatMap((field): Problem[] => {
+    const pointer = `${base}/${escapePointer(field)}`;
+    if (!isSafePath(field)) return [{ pointer, code: 'unsafe_path', message: 'is not a path' }];
+    const [name = ''] = field.split('.');
+    return names.includes(name) ? [] : [unknownName(pointer, 'field', name, names)];
+  });
 }
 
 function checkAction(
@@ -112,6 +150,19 @@ function checkAction(
   const name = typeof action === 'string' ? action : action.name;
   const actions = types.get(type)?.actions;
   return actions && !actions.includes(name) ? [unknownName(base, 'action', name, actions)] : [];
+}
+
+/** Each action of a matrix must be one of some resource in it; to the others it is denied. */
+function checkActions(
+  actions: readonly string[],
+  resources: readonly AskedResource[],
+  { types }: Known,
+  base: string,
+): Problem[] {
+  const known = new Set(resources.flatMap(({ type }) => types.get(type)?.actions ?? []));
+  return actions.flatMap((action, index) =>
+    known.size === 0 || known.has(action) ? [] : [unknownName(`${base}/${index}`, 'action', action, known)],
+  );
 }
 
 function checkTable(

@@ -381,6 +381,29 @@ describe('/admin/policy', () => {
       assert.match(result.message, /expected user-reads-own to settle it.*field notes to be permitted/);
     });
 
+    it('a slip in one is refused: it would deny, and pass by mistake', async () => {
+      const slips: [object, string][] = [
+        [{ resource: { type: 'document', status: 'drft' } }, '/cases/0/resource/status'],
+        [{ principal: { roles: ['editor'], department: 5 } }, '/cases/0/principal/department'],
+        [{ principal: { roles: ['editr'] } }, '/cases/0/principal/roles/0'],
+        [{ context: { ipp: '1.2.3.4' } }, '/cases/0/context/ipp'],
+        [{ context: { ip: 5 } }, '/cases/0/context/ip'],
+        [{ fields: { titel: false } }, '/cases/0/fields/titel'],
+        [{ rule: 'user-raeds' }, '/cases/0/rule'],
+      ];
+      for (const [slip, pointer] of slips)
+        assertProblem(
+          await admin.post(`${base}/cases/run`, { cases: [aCase(slip)] }),
+          422,
+          'policy_invalid',
+          pointer,
+        );
+      const table = { principals: { a: 'anonymous' }, resources: { d: { type: 'document' } }, allow: {} };
+      const matrix = { id: 'm', actions: ['raed'], ...table };
+      const answer = await admin.post(`${base}/cases/run`, { cases: [matrix] });
+      assertProblem(answer, 422, 'policy_invalid', '/cases/0/actions/0');
+    });
+
     it('hold at their own instant', async () => {
       const freeze = {
         id: 'freeze',
