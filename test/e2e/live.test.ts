@@ -40,7 +40,7 @@ describe('live policy', () => {
           };
         });
         await db.raw(
-          `INSERT INTO revisions (number, author, diff, policy, digest) VALUES (${ticks + 2}, '', '{}', '{}', '')`,
+          `INSERT INTO revisions (number, author, changes, diff, policy, digest) VALUES (${ticks + 2}, '', '{}', '{}', '{}', '')`,
         );
         await live.refresh();
         assert.ok(await readAgain, `asked after ${ticks} ticks, it was not read again`);

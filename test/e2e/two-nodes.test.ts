@@ -197,5 +197,5 @@ async function publishedDocument(client: Client): Promise<string> {
 }
 
 const nextRevision = `
-  INSERT INTO revisions (number, author, message, diff, policy, digest)
-  SELECT number + 1, 'by hand', '', '{}', policy, digest FROM revisions ORDER BY number DESC LIMIT 1`;
+  INSERT INTO revisions (number, author, message, changes, diff, policy, digest)
+  SELECT number + 1, 'by hand', '', '{}', '{}', policy, digest FROM revisions ORDER BY number DESC LIMIT 1`;

@@ -157,7 +157,9 @@ describe('the docs', () => {
     );
     const given = sources
       .join()
-      .matchAll(/(?:code: |refuse\(\s*reading,\s*\w+,\s*)'(\w+)'|unknownName\([^;]*?'(role|type|action|rule|principal|resource)'/g);
+      .matchAll(
+        /(?:code: |refuse\(\s*reading,\s*\w+,\s*)'(\w+)'|unknownName\([^;]*?'(role|type|action|rule|principal|resource)'/g,
+      );
     const codes = [...given].map(([, code, what]) => code ?? `unknown_${what}`);
     assert.deepEqual(shown.sort(), [...new Set([...codes, 'unknown_field', 'unknown_attribute'])].sort());
   });
