@@ -59,7 +59,7 @@ function ruleOf(n: number) {
     action: 'read',
     subject: 'document',
     conditions: {
-      ownerId: '${principal.id}',
+      ownerId: `\${principal.id}`,
       department: `department-${n}`,
       status: { $in: ['draft', 'review'] },
     },
@@ -120,7 +120,7 @@ async function measureSimulate(): Promise<void> {
   const draft = {
     version: 1,
     rules: [
-      { ...ruleOf(1), role: 'user', conditions: { department: '${principal.department}' } },
+      { ...ruleOf(1), role: 'user', conditions: { department: `\${principal.department}` } },
       {
         id: 'deny',
         role: 'everyone',
