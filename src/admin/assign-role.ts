@@ -28,6 +28,10 @@ export async function assignRole(
       const [facts] = await findAccountFacts(trx, [account_id]);
       if (!facts) throw new AppError('not_found');
       await guardAssignment(giver, snapshot, role_key, accountPrincipal(facts, snapshot));
+      // To end sooner what was given for longer is to take it away.
+      const [given] = (await assignmentsOf(trx, account_id)).filter(({ key }) => key === role_key);
+      if (given && endOf(expiresAt) < endOf(given.expiresAt))
+        await guardUnassignment(giverOf(services, call.req, snapshot), snapshot, role_key);
     },
     change: (trx, { account_id, role_key }) =>
       trx('role_assignments')
@@ -80,6 +84,10 @@ async function changeAssignment(
     });
   });
   feed.announce([{ kind: 'principal', subject: id }]);
+}
+
+function endOf(expiresAt: Date | null): number {
+  return expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
 }
 
 /** One role that an account was given. */

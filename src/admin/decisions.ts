@@ -4,9 +4,11 @@ import { explain } from '../decision/explain.ts';
 import { endpoint, type GuardedCall, type GuardedEndpoint, type LoadCall } from '../enforcement/access.ts';
 import { showReadable } from '../enforcement/mask.ts';
 import type { PageQuery } from '../http/page.ts';
+import { ACCOUNT_TYPE } from '../policy/built-in.ts';
 import type { Services } from '../services.ts';
 import { type DecisionRow, decisionAttributes, findDecision, storedRequest } from './decision-rows.ts';
 import { explanationShape } from './explain.ts';
+import { isReadable } from './fill-stored.ts';
 import { type DecisionFilter, decisionFilter, listDecisions, presentSummary } from './list-decisions.ts';
 
 const path = '/api/v1/admin/decisions';
@@ -78,9 +80,7 @@ export function decisionEndpoints(services: Services): GuardedEndpoint[] {
 async function answerDecision(services: Services, call: GuardedCall) {
   const { loaded, snapshot, request } = call.context;
   const { row } = loaded as { row: DecisionRow };
-  const shown = {
-    ...presentSummary(row),
-    doubt: row.doubt,
+  const facts = (await mayReadFacts(services, call, row)) && {
     facts: {
       roles: row.principal.roles,
       principal: row.principal.attributes,
@@ -88,11 +88,20 @@ async function answerDecision(services: Services, call: GuardedCall) {
       resource: row.resource.attributes,
       context: row.context,
     },
-    omitted: row.omitted,
     explanation: await explanationOf(services, row),
   };
+  const shown = { ...presentSummary(row), doubt: row.doubt, omitted: row.omitted, ...facts };
   const body = request && (await showReadable(services.decisions, snapshot, request, shown));
   return { status: 200, body };
+}
+
+/** To be refused must not be a way to read: facts are for those who may read the resource, and who asked for it. */
+async function mayReadFacts(services: Services, call: GuardedCall, row: DecisionRow): Promise<boolean> {
+  const isAccount = row.principalType === ACCOUNT_TYPE;
+  return (
+    (await isReadable(services, call, row.resourceType, row.resource.attributes)) &&
+    (!isAccount || (await isReadable(services, call, ACCOUNT_TYPE, row.principal.attributes)))
+  );
 }
 
 async function explanationOf({ snapshotAt }: Services, row: DecisionRow) {

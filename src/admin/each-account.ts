@@ -1,4 +1,5 @@
 /** Active accounts one by one, as many as can be looked at while somebody waits. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type AccountFacts, accountFactColumns } from '../decision/principals.ts';
 import type { Database } from '../storage/postgres.ts';
 
@@ -12,6 +13,9 @@ export interface Examined {
 
 const BATCH = 1000;
 const MOST_EXAMINED = 50_000;
+const TURN_MS = 20;
+/** So long somebody waits; what was not looked at by then is not. */
+const LONGEST_MS = 5000;
 
 /** Tells of each, and after each batch how far it is. */
 export async function eachActiveAccount(
@@ -21,12 +25,21 @@ export async function eachActiveAccount(
 ): Promise<Examined> {
   const total = Number((await db('accounts').where({ is_active: true }).count())[0]?.count ?? 0);
   let examined = 0;
+  let turnMs = performance.now();
+  const untilMs = turnMs + LONGEST_MS;
   for (let lastId: string | null = null; examined < MOST_EXAMINED; ) {
     const { rows }: { rows: AccountFacts[] } = await db.raw(findAccounts, [lastId, lastId, BATCH]);
-    for (const account of rows) await look(account);
-    examined += rows.length;
+    for (const account of rows) {
+      await look(account);
+      examined++;
+      if (performance.now() - turnMs < TURN_MS) continue;
+      // Requests that came meanwhile go first.
+      await nextTurn();
+      turnMs = performance.now();
+      if (turnMs > untilMs) break;
+    }
     onProgress?.(examined, total);
-    if (rows.length < BATCH) break;
+    if (rows.length < BATCH || performance.now() > untilMs) break;
     lastId = rows.at(-1)?.id ?? null;
   }
   return { total, examined, sampled: examined < total };

@@ -110,18 +110,30 @@ function policyPart(snapshot: Snapshot, name: string, id: string): Record<string
 }
 
 async function requireReadable(
-  { decisions, gatekeeper }: Services,
-  { req, context: { snapshot } }: GuardedCall<unknown, unknown>,
+  services: Services,
+  call: GuardedCall<unknown, unknown>,
   resource: string,
   found: object,
 ): Promise<void> {
-  const request = gatekeeper.accessRequest(req, snapshot, { action: 'read', resource }, found);
-  const fields = Object.keys(snapshot.types.get(resource)?.attributes ?? {});
-  const permitted = await decisions.permittedFields(snapshot, request, fields);
-  if (fields.every((field) => permitted.has(field))) return;
+  if (await isReadable(services, call, resource, found)) return;
   throw new AppError('access_denied', {
     message: `you may not read all of this ${resource}, which the answer would show; leave the id out and give attributes`,
   });
+}
+
+/** Whether the caller may read every attribute of it, and of an account its roles. */
+export async function isReadable(
+  { decisions, gatekeeper }: Services,
+  { req, context: { snapshot } }: Pick<GuardedCall<unknown, unknown>, 'req' | 'context'>,
+  resource: string,
+  found: object,
+): Promise<boolean> {
+  const type = snapshot.types.get(resource);
+  if (!type) return false;
+  const request = gatekeeper.accessRequest(req, snapshot, { action: 'read', resource }, found);
+  const fields = [...Object.keys(type.attributes), ...(resource === ACCOUNT_TYPE ? ['roles'] : [])];
+  const permitted = await decisions.permittedFields(snapshot, request, fields);
+  return fields.every((field) => permitted.has(field));
 }
 
 function isUuid(id: string): boolean {

@@ -5,8 +5,10 @@ import { accountPrincipal, findAccountFacts } from '../decision/principals.ts';
 import { AppError } from '../errors.ts';
 import { type Ability, effectiveRoles, makeAbility, type Principal } from '../policy/ability.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
+import { pathsOf, templatesOf } from '../policy/condition.ts';
 import { asGiven, asksWho, asLifted, type Gap, type GivenRule, gapIn } from '../policy/containment.ts';
-import { type Rule, ruleAttributes } from '../policy/policy.ts';
+import type { PolicyDiff } from '../policy/diff.ts';
+import { type ResourceType, type Rule, ruleAttributes } from '../policy/policy.ts';
 import type { Publication } from '../policy/publish.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
 import type { Transaction } from '../storage/postgres.ts';
@@ -14,7 +16,7 @@ import type { Giver } from './giver.ts';
 
 /** On what the giver may hold `escalate` instead of the permission itself. */
 interface Target {
-  type: 'castellan.rule' | 'castellan.role' | 'user';
+  type: 'castellan.rule' | 'castellan.role' | 'castellan.policy' | 'user';
   attributes: object;
 }
 
@@ -28,42 +30,48 @@ export async function requireHolds(
   await requireNoGap(giver, snapshot, gapAmong(giver, snapshot, given), target);
 }
 
-/** The first of the permissions given that the giver does not hold. */
+/** The first of the permissions given that the giver does not hold, now and for as long as the gift lasts. */
 function gapAmong(giver: Giver, snapshot: Snapshot, given: readonly GivenRule[]): Gap {
-  const held = heldBy(giver, snapshot);
-  for (const rule of given) {
-    const gap = gapIn(held, rule, snapshot);
-    if (gap) return gap;
-  }
+  for (const held of heldBy(giver, snapshot))
+    for (const rule of given) {
+      const gap = gapIn(held, rule, snapshot);
+      if (gap) return gap;
+    }
   return undefined;
 }
 
-const abilities = new WeakMap<Giver, WeakMap<Snapshot, Ability>>();
+const abilities = new WeakMap<Giver, WeakMap<Snapshot, Ability[]>>();
 
-/** Made once for each giver: an import asks of a hundred thousand rules. */
-function heldBy(giver: Giver, snapshot: Snapshot): Ability {
-  const known = abilities.get(giver) ?? new WeakMap<Snapshot, Ability>();
+/**
+ * Made once for each giver: an import asks of a hundred thousand rules. What is held for a time may be a deny as well, so
+ * both what is held now and what is held for good must cover a gift.
+ */
+function heldBy(giver: Giver, snapshot: Snapshot): Ability[] {
+  const known = abilities.get(giver) ?? new WeakMap<Snapshot, Ability[]>();
   abilities.set(giver, known);
-  const held = known.get(snapshot) ?? makeAbility(snapshot, giver.lasting, Date.now());
+  const held = known.get(snapshot) ?? holders(giver).map((one) => makeAbility(snapshot, one, Date.now()));
   known.set(snapshot, held);
   return held;
 }
 
-async function requireNoGap(
-  { lasting, decisions }: Giver,
-  snapshot: Snapshot,
-  gap: Gap,
-  target: Target,
-): Promise<void> {
-  if (gap === undefined) return;
-  const type = snapshot.types.get(target.type);
-  if (type) {
-    const resource = resourceOf(type, target.attributes);
-    const request = { principal: lasting, action: { name: 'escalate' }, resource, context: {} };
-    const { allow } = await decisions.decide(snapshot, request, 'never');
-    if (allow) return;
-  }
+function holders({ principal, lasting }: Giver): Principal[] {
+  return principal === lasting ? [principal] : [principal, lasting];
+}
+
+async function requireNoGap(giver: Giver, snapshot: Snapshot, gap: Gap, target: Target): Promise<void> {
+  if (gap === undefined || (await mayEscalate(giver, snapshot, target))) return;
   throw new AppError('privilege_escalation', { message: gap });
+}
+
+async function mayEscalate(giver: Giver, snapshot: Snapshot, target: Target): Promise<boolean> {
+  const type = snapshot.types.get(target.type);
+  if (!type) return false;
+  const resource = resourceOf(type, target.attributes);
+  for (const principal of holders(giver)) {
+    const request = { principal, action: { name: 'escalate' }, resource, context: {} };
+    if (!(await giver.decisions.decide(snapshot, request, 'never')).allow) return false;
+  }
+  return true;
 }
 
 /** A publication: rules and roles added, changed and removed, held against what was in force before it. */
@@ -72,6 +80,7 @@ export async function guardPublication(
   { before, after, diff }: Publication,
   trx: Transaction,
 ): Promise<void> {
+  await guardRetyping(giver, before, after, diff);
   const touched = [...diff.rules.removed, ...diff.rules.changed.map((change) => change.before)];
   for (const rule of touched)
     await requireHolds(giver, before, takesOrGives(compiled(before, rule.id)), ruleTarget(rule));
@@ -87,6 +96,48 @@ export async function guardPublication(
   const made = [...diff.roles.added, ...diff.roles.changed.map((change) => change.after)];
   for (const { key } of made)
     await requireHolds(giver, before, rulesOfRole(after, key).flatMap(givesOrDenies), roleTarget(key));
+}
+
+/**
+ * A rule means something else once an attribute that it reads is of another type: values that do not fit count as missing,
+ * so that a deny may no longer fire, and an allow by `$ne` may. It takes `escalate` on the policy as a whole.
+ */
+async function guardRetyping(
+  giver: Giver,
+  before: Snapshot,
+  after: Snapshot,
+  diff: PolicyDiff,
+): Promise<void> {
+  for (const { type } of diff.resourceTypes.changed.map((change) => change.before)) {
+    const [was, is] = [before.types.get(type), after.types.get(type)];
+    if (!was || !is) continue;
+    const retyped = Object.keys(was.attributes).filter(
+      (name) => shapeOf(was, name) !== shapeOf(is, name) && isRead(before, type, name),
+    );
+    if (was.evaluator !== is.evaluator) retyped.push('evaluator');
+    const gap =
+      retyped.length > 0
+        ? `rules that read ${retyped.join(', ')} of ${type} would mean something else`
+        : undefined;
+    await requireNoGap(giver, before, gap, { type: 'castellan.policy', attributes: {} });
+  }
+}
+
+function shapeOf({ attributes }: ResourceType, name: string): string {
+  return JSON.stringify([attributes[name]?.type, attributes[name]?.items]);
+}
+
+/** Whether any rule reads an attribute: of its resource, or of the principal where the type is that of accounts. */
+function isRead(snapshot: Snapshot, type: string, name: string): boolean {
+  const isIt = (path: string) => path.split('.')[0] === name;
+  return [...snapshot.rules.values()].some(({ subjects, condition, when }) => {
+    if (subjects.includes(type) && pathsOf(condition).some(isIt)) return true;
+    if (type !== ACCOUNT_TYPE) return false;
+    const ofPrincipal = pathsOf(when).flatMap((path) =>
+      path.startsWith('principal.') ? [path.slice('principal.'.length)] : [],
+    );
+    return [...ofPrincipal, ...templatesOf(condition), ...templatesOf(when)].some(isIt);
+  });
 }
 
 /** Giving a role to an account: being allowed to assign it, and everything in it, inherited rules included. */

@@ -3,7 +3,7 @@ import type { GuardedCall } from '../enforcement/access.ts';
 import { mergeAll } from '../policy/files.ts';
 import { emptyPolicy, type Rule } from '../policy/policy.ts';
 import type { Services } from '../services.ts';
-import { presentSimulation } from './reach.ts';
+import { presentSimulation, readableBy } from './reach.ts';
 import { compileDraft, simulate } from './simulate.ts';
 
 /** Active accounts and roles that it would be a rule of, and what a simulation of it shows. */
@@ -12,7 +12,8 @@ export async function impactOf(services: Services, call: GuardedCall, rule: Rule
   const before = live.snapshot;
   const draft = { ...emptyPolicy(), rules: [rule] };
   const after = compileDraft(live, before, mergeAll([before.policy, draft]), draft);
-  const simulation = await simulate({ db, sources, before, after, decisions: 0 });
+  const mayRead = readableBy(services, call);
+  const simulation = await simulate({ db, sources, before, after, decisions: 0, mayRead });
   const { principals, anonymous, cases, roles: byRole } = await presentSimulation(services, call, simulation);
   const { affected } = simulation.accounts;
   return { ...(await holdersOfRule(services, rule)), affected, principals, anonymous, byRole, cases };

@@ -11,7 +11,7 @@ import { collections, type Policy } from '../policy/policy.ts';
 import { type Locate, type Publication, publish } from '../policy/publish.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
-import { identityOf } from '../sessions/request-access.ts';
+import { accessOf, identityOf } from '../sessions/request-access.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import { giverOf } from './giver.ts';
 import { guardPublication } from './guard-escalation.ts';
@@ -92,7 +92,8 @@ export async function casesBrokenBy({
 }: Pick<Publication, 'before' | 'after'>): Promise<CaseResult[]> {
   const results = await runCases(after.policy.cases, after, decisionsAt);
   if (results.every(({ passed }) => passed)) return [];
-  return brokenBy(await runCases(before.policy.cases, before, decisionsAt), results);
+  const were = await runCases(before.policy.cases, before, decisionsAt);
+  return brokenBy({ cases: before.policy.cases, results: were }, { cases: after.policy.cases, results });
 }
 
 const MOST_TOLD = 100;
@@ -156,7 +157,7 @@ export function actorOf(req: Request) {
   return {
     id: account?.id ?? null,
     name: account?.email ?? 'anonymous',
-    address: req.ip ?? null,
+    address: accessOf(req).address ?? null,
     requestId: String(req.id ?? ''),
   };
 }

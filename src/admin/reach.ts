@@ -1,5 +1,6 @@
 /** Drafts and reach over HTTP: who would gain and lose what, who may do what by role, and which rules decide nothing. */
 import Joi from 'joi';
+import pLimit from 'p-limit';
 import { endpoint, type GuardedCall, type GuardedEndpoint } from '../enforcement/access.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
 import { deadRules, type Holders } from '../policy/dead-rules.ts';
@@ -8,7 +9,7 @@ import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import type { Database } from '../storage/postgres.ts';
 import { decisionAttributes } from './decision-rows.ts';
-import type { FlippedDecision } from './flipped-decisions.ts';
+import { isReadable } from './fill-stored.ts';
 import { applyDraft, importQuery, readDraft } from './import-policy.ts';
 import { draftShape, policyBody } from './policy.ts';
 import { presentPrincipal } from './present-principal.ts';
@@ -66,7 +67,7 @@ export function reachEndpoints(services: Services): GuardedEndpoint[] {
       },
       handle: async ({ context: { snapshot } }) => {
         const atMs = Date.now();
-        const dead = deadRules(snapshot, await holdersOf(services.db, snapshot), atMs);
+        const dead = await deadRules(snapshot, await holdersOf(services.db, snapshot), atMs);
         const body = { revision: snapshot.revision, matrix: matrixOf(snapshot, atMs), deadRules: dead };
         return { status: 200, body };
       },
@@ -74,46 +75,41 @@ export function reachEndpoints(services: Services): GuardedEndpoint[] {
   ];
 }
 
+/** One at a time in a process: each may take seconds of it. */
+const oneAtATime = pLimit(1);
+
 async function simulateDraft(services: Services, call: GuardedCall<unknown, SimulateQuery>) {
   const { db, live, sources } = services;
   const before = live.snapshot;
   const draft = readDraft(call.body);
   const after = compileDraft(live, before, applyDraft(before.policy, draft, call.query.mode), draft.policy);
-  const found = await simulate({ db, sources, before, after, decisions: call.query.decisions });
+  const { decisions } = call.query;
+  const mayRead = readableBy(services, call);
+  const found = await oneAtATime(() => simulate({ db, sources, before, after, decisions, mayRead }));
   return { status: 200, body: await presentSimulation(services, call, found) };
 }
 
-/** The simulation with those of the principals whom the caller may read. */
+/** Whether the caller may read all of something. */
+export function readableBy(services: Services, call: GuardedCall<unknown, unknown>) {
+  return (resource: string, attributes: object) => isReadable(services, call, resource, attributes);
+}
+
+/** The simulation with its principals and decisions as they are shown. */
 export async function presentSimulation(
   services: Services,
   call: GuardedCall<unknown, unknown>,
-  { principals, ...rest }: Simulation,
+  { principals, decisions, ...rest }: Simulation,
 ) {
   const shown = [];
   for (const { account, ...effect } of principals) {
     const principal = await presentPrincipal(services, call, account);
     if (principal) shown.push({ principal, ...effect });
   }
-  const flips = [];
-  for (const flip of rest.decisions.flips) flips.push(...(await presentFlip(services, call, flip)));
-  return { ...rest, principals: shown, decisions: { ...rest.decisions, flips } };
-}
-
-/** A logged decision, where the caller may read it. */
-async function presentFlip(
-  { decisions, gatekeeper }: Services,
-  { req, context: { snapshot } }: GuardedCall<unknown, unknown>,
-  { row, before, after, ruleId }: FlippedDecision,
-) {
-  const attributes = decisionAttributes(row);
-  const question = { action: 'read', resource: 'castellan.decision' };
-  const request = gatekeeper.accessRequest(req, snapshot, question, attributes);
-  const fields = Object.keys(attributes);
-  const permitted = await decisions.permittedFields(snapshot, request, fields);
-  const { id, at, principal, action, resource } = attributes;
-  return fields.every((field) => permitted.has(field))
-    ? [{ id, at, principal, action, resource, before, after, ruleId }]
-    : [];
+  const flips = decisions.flips.map(({ row, ...flip }) => {
+    const { id, at, principal, action, resource } = decisionAttributes(row);
+    return { id, at, principal, action, resource, ...flip };
+  });
+  return { ...rest, principals: shown, decisions: { ...decisions, flips } };
 }
 
 /** Roles that active accounts have, and those accounts that rules name. */

@@ -26,6 +26,8 @@ export interface SampleOptions {
   sources: Sources;
   before: Snapshot;
   after: Snapshot;
+  /** Rows of which whoever asks may not read all are left out: that one is in the sample would tell of them. */
+  mayRead(resource: string, attributes: object): Promise<boolean>;
 }
 
 const SAMPLES = 100;
@@ -58,8 +60,11 @@ export async function sampleChanges(
     if (!source || !type) continue;
     const rows = held.rows.get(resource) ?? loadSamples(db, source, type, SAMPLES);
     held.rows.set(resource, rows);
-    const asked = (await rows).map((row) => resourceOf(type, row));
-    changes.push(await compareRows(held.point, { before, after }, asked, principal, action));
+    const readable = [];
+    for (const row of await rows)
+      if (await options.mayRead(resource, row)) readable.push(resourceOf(type, row));
+    const compared = await compareRows(held.point, { before, after }, readable, principal, action);
+    changes.push({ resource, action, ...compared });
   }
   return changes;
 }
@@ -70,7 +75,7 @@ async function compareRows(
   rows: readonly Resource[],
   principal: Principal,
   action: string,
-): Promise<SampleChanges> {
+): Promise<Omit<SampleChanges, 'resource' | 'action'>> {
   const gained: string[] = [];
   const lost: string[] = [];
   for (const resource of rows) {
@@ -79,8 +84,6 @@ async function compareRows(
     if (was.allow !== is.allow) (is.allow ? gained : lost).push(String(resource.attributes['id']));
   }
   return {
-    resource: rows[0]?.type ?? '',
-    action,
     examined: rows.length,
     gained: gained.slice(0, MOST_IDS),
     lost: lost.slice(0, MOST_IDS),

@@ -1,12 +1,13 @@
 /** `POST /admin/policy/simulate`: a draft beside what is live, before anybody publishes it. */
 import Joi from 'joi';
 import { anonymous } from '../decision/access-request.ts';
-import { type AccountFacts, accountPrincipal } from '../decision/principals.ts';
+import { type AccountFacts, accountAttributes, accountPrincipal } from '../decision/principals.ts';
 import { type CaseResult, runCases } from '../decision/run-cases.ts';
 import { type Effect, isNoEffect, simulation } from '../decision/simulate.ts';
 import type { Sources } from '../enforcement/source.ts';
 import { AppError, policyInvalid } from '../errors.ts';
 import { decisionsAt } from '../evaluators/decisions-at.ts';
+import { ACCOUNT_TYPE } from '../policy/built-in.ts';
 import { countDiff, describeDiff, diffPolicies } from '../policy/diff.ts';
 import type { LivePolicy } from '../policy/live-policy.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -24,6 +25,8 @@ export interface SimulateOptions {
   after: Snapshot;
   /** How many logged decisions are decided again; 0: none. */
   decisions: number;
+  /** Whether whoever asks may read all of an account, a row or a logged decision: of others nothing is told, not even how many. */
+  mayRead(resource: string, attributes: object): Promise<boolean>;
   /** Told after each batch of accounts. */
   onProgress?(examined: number, total: number): void;
 }
@@ -38,8 +41,8 @@ export interface Simulation {
   revision: number;
   changes: { added: number; changed: number; removed: number };
   summary: string[];
-  /** Active accounts: how many there are, were looked at, and gain or lose something. */
-  accounts: Examined & { affected: number };
+  /** Active accounts: how many there are, were looked at, may not be read by whoever asks, and gain or lose something. */
+  accounts: Examined & { withheld: number; affected: number };
   /** Some of the affected; who they are is told by whoever shows them. */
   principals: PrincipalEffect[];
   /** What whoever is not identified gains and loses. */
@@ -81,7 +84,7 @@ export async function simulate(options: SimulateOptions): Promise<Simulation> {
     summary: describeDiff(diff).slice(0, MOST_LINES),
     accounts,
     principals,
-    anonymous: simulated.effectOn(anonymous) ?? { gains: [], losses: [] },
+    anonymous: simulated.effectOn(() => anonymous) ?? { gains: [], losses: [] },
     roles: simulated.isEmpty ? [] : simulated.effectsOnRoles(),
     cases: flippedCases(
       await runCases(before.policy.cases, before, decisionsAt),
@@ -94,17 +97,22 @@ export async function simulate(options: SimulateOptions): Promise<Simulation> {
 async function effectsOnAccounts(options: SimulateOptions, simulated: ReturnType<typeof simulation>) {
   const { db, before } = options;
   const principals: PrincipalEffect[] = [];
-  let affected = 0;
+  let [affected, withheld] = [0, 0];
   const look = async (account: AccountFacts) => {
-    const principal = accountPrincipal(account, before);
-    const effect = simulated.effectOn(principal);
+    // Asked of each, affected or not: otherwise the number would tell what an attribute is that may not be read.
+    if (!(await options.mayRead(ACCOUNT_TYPE, accountAttributes(account)))) {
+      withheld++;
+      return;
+    }
+    const effect = simulated.effectOn((snapshot) => accountPrincipal(account, snapshot));
     if (!effect || isNoEffect(effect)) return;
     affected++;
-    if (principals.length < MOST_LISTED)
-      principals.push({ account, ...effect, samples: await sampleChanges(options, principal, effect) });
+    if (principals.length >= MOST_LISTED) return;
+    const samples = await sampleChanges(options, accountPrincipal(account, before), effect);
+    principals.push({ account, ...effect, samples });
   };
   const examined = await eachActiveAccount(db, simulated.isEmpty ? async () => {} : look, options.onProgress);
-  return { accounts: { ...examined, affected }, principals };
+  return { accounts: { ...examined, withheld, affected }, principals };
 }
 
 /** The cases whose outcome is not what it was. */
@@ -130,6 +138,7 @@ const reachChange = Joi.object({
   before: Joi.string(),
   after: Joi.string(),
   rules: Joi.array().items(Joi.string()),
+  from: Joi.date().iso(),
 });
 const effect = { gains: Joi.array().items(reachChange), losses: Joi.array().items(reachChange) };
 
@@ -141,6 +150,7 @@ export const simulationShape = Joi.object({
     total: Joi.number(),
     examined: Joi.number(),
     sampled: Joi.boolean(),
+    withheld: Joi.number(),
     affected: Joi.number(),
   }),
   principals: Joi.array().items(

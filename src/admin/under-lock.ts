@@ -38,10 +38,12 @@ export async function refreshCaller(
   if (!identity) throw new AppError('unauthenticated');
   const [account] = await findAccountFacts(trx, [identity.account.id]);
   if (!account?.isActive) throw new AppError('unauthenticated');
-  if (account.accessVersion !== identity.account.accessVersion) access.identity = { ...identity, account };
+  // Also when nothing was changed: a role may have ended meanwhile.
+  access.identity = { ...identity, account };
   access.snapshot = snapshot;
   if (!request) return;
-  access.request = { ...request, principal: principalFor(req, snapshot) };
+  const context = { ...request.context, time: new Date().toISOString() };
+  access.request = { ...request, principal: principalFor(req, snapshot), context };
   const decision = await decisions.decide(snapshot, access.request, 'denied');
   if (!decision.allow) throw accessDenied(decision);
 }

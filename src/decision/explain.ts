@@ -86,10 +86,17 @@ export function explain(
     rules,
   };
   const words = sentencesOf(explained);
+  // As long as a deny settles it, no allow that does not outrank it would change anything.
+  const deniedAt =
+    rules.find(({ outcome, effect }) => outcome === 'settles' && effect === 'deny')?.priority ??
+    Number.NEGATIVE_INFINITY;
   const nearest = decision.allow
     ? []
     : rules
-        .filter(({ effect, outcome }) => effect === 'allow' && outcome !== 'outranked')
+        .filter(
+          ({ effect, outcome, priority }) =>
+            effect === 'allow' && outcome !== 'outranked' && priority > deniedAt,
+        )
         .slice(0, MOST_NEAREST)
         .map((rule) => ({ ruleId: rule.id, lacks: words.lacks(rule) }));
   return { ...explained, nearest, summary: words.summary(nearest) };

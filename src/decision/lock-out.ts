@@ -1,6 +1,6 @@
 /** The last account that can change the policy cannot be lost (design 4.8). */
 import { AppError } from '../errors.ts';
-import { type Ability, isAlways, makeAbility } from '../policy/ability.ts';
+import { type Ability, isAlways, makeAbility, type Principal } from '../policy/ability.ts';
 import type { LivePolicy } from '../policy/live-policy.ts';
 import { ANY_ACTION, ANY_TYPE } from '../policy/policy.ts';
 import { lockPolicy, snapshotInForce } from '../policy/publish.ts';
@@ -32,7 +32,10 @@ export async function keepPolicyChangeable<T>(
 
 /** Whether somebody can change the policy, now and from each instant on at which that may become otherwise; in order. */
 async function timeline(trx: Transaction, snapshot: Snapshot): Promise<[atMs: number, can: boolean][]> {
-  const instants = new Set([...instantsOf(snapshot), ...(await roleEnds(trx, snapshot))]);
+  const own = instantsOf(snapshot);
+  // One account that can at every instant settles it; there nearly always is one.
+  if (await someoneAlwaysCan(trx, snapshot, own)) return [[own[0] ?? 0, true]];
+  const instants = new Set([...own, ...(await roleEnds(trx, snapshot))]);
   const line: [number, boolean][] = [];
   for (const atMs of [...instants].sort((a, b) => a - b))
     line.push([atMs, await someoneCanChangePolicy(trx, snapshot, atMs)]);
@@ -56,8 +59,10 @@ async function roleEnds(trx: Transaction, snapshot: Snapshot): Promise<number[]>
 
 /** For a publication: throws `policy_locks_out` when it takes the policy from the last who could change it. */
 export async function refuseLockOut(trx: Transaction, before: Snapshot, after: Snapshot): Promise<void> {
+  const own = [...instantsOf(after), ...instantsOf(before)];
+  if (await someoneAlwaysCan(trx, after, own)) return;
   const ends = [...(await roleEnds(trx, before)), ...(await roleEnds(trx, after))];
-  for (const atMs of new Set([...instantsOf(after), ...instantsOf(before), ...ends])) {
+  for (const atMs of new Set([...own, ...ends])) {
     if (await someoneCanChangePolicy(trx, after, atMs)) continue;
     if (await someoneCanChangePolicy(trx, before, atMs)) refuse();
   }
@@ -85,12 +90,34 @@ function refuse(): never {
 
 const BATCH = 500;
 
-/** Looks through the active accounts that can have it at all, until one has it at that instant. */
+/** Whether some account can change the policy at each of these instants, by roles that do not end. */
+async function someoneAlwaysCan(
+  trx: Transaction,
+  snapshot: Snapshot,
+  instants: readonly number[],
+): Promise<boolean> {
+  const can = (principal: Principal) =>
+    instants.every((atMs) => canChangePolicy(makeAbility(snapshot, principal, atMs)));
+  return someCandidate(trx, snapshot, 'infinity', (facts) => can(accountPrincipal(facts, snapshot)));
+}
+
 async function someoneCanChangePolicy(trx: Transaction, snapshot: Snapshot, atMs: number): Promise<boolean> {
+  return someCandidate(trx, snapshot, new Date(atMs).toISOString(), (facts) =>
+    canChangePolicy(makeAbility(snapshot, accountPrincipal(facts, snapshot), atMs)),
+  );
+}
+
+/** Looks through the active accounts that can have it at all, with the roles they have at that instant, until one has it. */
+async function someCandidate(
+  trx: Transaction,
+  snapshot: Snapshot,
+  instant: string,
+  has: (facts: AccountFacts) => boolean,
+): Promise<boolean> {
   const candidates = candidatesFor(snapshot);
   for (let after: string | null = null; ; ) {
     const { rows }: { rows: AccountFacts[] } = await trx.raw(findCandidates, [
-      atMs,
+      instant,
       candidates.all,
       candidates.roles,
       candidates.ids,
@@ -98,8 +125,7 @@ async function someoneCanChangePolicy(trx: Transaction, snapshot: Snapshot, atMs
       after,
       BATCH,
     ]);
-    if (rows.some((facts) => canChangePolicy(makeAbility(snapshot, accountPrincipal(facts, snapshot), atMs))))
-      return true;
+    if (rows.some(has)) return true;
     const last = rows.at(-1);
     if (!last || rows.length < BATCH) return false;
     after = last.id;
@@ -107,7 +133,7 @@ async function someoneCanChangePolicy(trx: Transaction, snapshot: Snapshot, atMs
 }
 
 const findCandidates = `
-  SELECT ${accountFactColumnsAt('asked.at')} FROM accounts a, (SELECT to_timestamp(?::float8 / 1000) AS at) AS asked
+  SELECT ${accountFactColumnsAt('asked.at')} FROM accounts a, (SELECT ?::timestamptz AS at) AS asked
   WHERE a.is_active
     AND (?::boolean OR EXISTS (SELECT FROM role_assignments x WHERE x.account_id = a.id AND x.role_key = ANY (?::text[])) OR a.id::text = ANY (?::text[]))
     AND (?::uuid IS NULL OR a.id > ?::uuid)

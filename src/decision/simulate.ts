@@ -2,7 +2,7 @@
 import type { Principal } from '../policy/ability.ts';
 import { ANONYMOUS_TYPE, effectiveRoles, makeAbility } from '../policy/ability.ts';
 import { partText } from '../policy/compile.ts';
-import { isTemplate, testsOf } from '../policy/condition.ts';
+import { type Condition, isTemplate, pathsOf, templatesOf, testsOf } from '../policy/condition.ts';
 import { diffPolicies } from '../policy/diff.ts';
 import { read } from '../policy/matcher.ts';
 import { builtInRoles, type ResourceType, type Rule } from '../policy/policy.ts';
@@ -17,6 +17,8 @@ export interface ReachChange {
   after: Reach;
   /** Rules that come or go for them, or say something else than before. */
   rules: string[];
+  /** When it begins; absent: at once. */
+  from?: string;
 }
 
 /** What somebody gains and loses; what becomes different on both sides stands in both. */
@@ -31,23 +33,40 @@ export interface Simulated {
   atMs: number;
 }
 
+/** Somebody as they are under each side: an attribute that is declared otherwise makes another principal. */
+export type PrincipalUnder = (snapshot: Snapshot) => Principal;
+
+const MOST_INSTANTS = 8;
+
 /** Compares two snapshots for one principal after another; those that no touched rule concerns are told from afar. */
 export function simulation({ before, after, atMs }: Simulated) {
   const touched = touchedParts(before, after);
   const relevant = relevantPaths(before, after);
+  const instants = [atMs, ...comingBoundaries(touched, { before, after, atMs })];
   const effects = new Map<string, Effect>();
+  const compareAt = (
+    rulesUnder: (snapshot: Snapshot, instantMs: number) => readonly ReachingRule[],
+  ): Effect => {
+    const found = instants.map((instantMs) => {
+      const [was, is] = [rulesUnder(before, instantMs), rulesUnder(after, instantMs)];
+      return compare(was, is, touched, { before, after, atMs: instantMs });
+    });
+    return mergeEffects(found, instants);
+  };
   return {
     /** Nothing at all is different for anybody. */
     isEmpty: touched.rules.size === 0 && touched.roles.size === 0 && touched.types.size === 0,
     /** What the draft does for a principal; undefined where it concerns nothing that they hold. */
-    effectOn: (principal: Principal): Effect | undefined => {
+    effectOn: (principalUnder: PrincipalUnder): Effect | undefined => {
+      const principal = principalUnder(before);
       if (!concerns(principal, touched, before, after)) return undefined;
       // Whoever has the same roles and the same values where rules look is affected alike.
-      const key = groupKey(principal, relevant, before, after);
+      const key = groupKey(principal, principalUnder(after), relevant, before, after);
       const known = effects.get(key);
       if (known) return known;
-      const rulesUnder = (snapshot: Snapshot) => makeAbility(snapshot, principal, atMs).rules;
-      const effect = compare(rulesUnder(before), rulesUnder(after), touched, { before, after, atMs });
+      const effect = compareAt(
+        (snapshot, instantMs) => makeAbility(snapshot, principalUnder(snapshot), instantMs).rules,
+      );
       effects.set(key, effect);
       return effect;
     },
@@ -55,12 +74,34 @@ export function simulation({ before, after, atMs }: Simulated) {
     effectsOnRoles: (): ({ role: string } & Effect)[] => {
       const roles = new Set([...builtInRoles, ...before.roles.keys(), ...after.roles.keys()]);
       return [...roles].flatMap((role) => {
-        const [was, is] = [rulesOfHolder(before, role, atMs), rulesOfHolder(after, role, atMs)];
-        const effect = compare(was, is, touched, { before, after, atMs });
+        const effect = compareAt((snapshot, instantMs) => rulesOfHolder(snapshot, role, instantMs));
         return isNoEffect(effect) ? [] : [{ role, ...effect }];
       });
     },
   };
+}
+
+/** When touched rules begin or end: what a draft gives from tomorrow on is shown today. */
+function comingBoundaries(touched: Touched, { before, after, atMs }: Simulated): number[] {
+  const rules = [...touched.rules].flatMap((id) => [before.rules.get(id), after.rules.get(id)]);
+  const instants = rules.flatMap((rule) => (rule ? [rule.validFromMs, rule.validUntilMs] : []));
+  const coming = instants.filter((instantMs) => Number.isFinite(instantMs) && instantMs > atMs);
+  return [...new Set(coming)].sort((a, b) => a - b).slice(0, MOST_INSTANTS);
+}
+
+/** Of changes that are there at several instants, the first. */
+function mergeEffects(found: readonly Effect[], instants: readonly number[]): Effect {
+  const merge = (side: keyof Effect): ReachChange[] => {
+    const first = new Map<string, ReachChange>();
+    for (const [index, effect] of found.entries())
+      for (const change of effect[side]) {
+        const key = `${change.resource} ${change.action}`;
+        const from = index === 0 ? {} : { from: new Date(instants[index] ?? 0).toISOString() };
+        if (!first.has(key)) first.set(key, { ...change, ...from });
+      }
+    return [...first.values()];
+  };
+  return { gains: merge('gains'), losses: merge('losses') };
 }
 
 export function isNoEffect({ gains, losses }: Effect): boolean {
@@ -120,24 +161,54 @@ interface Relevant {
 
 function relevantPaths(before: Snapshot, after: Snapshot): Relevant {
   const paths = new Set<string>();
-  let ids = false;
-  for (const { condition, when } of [...before.rules.values(), ...after.rules.values()]) {
-    for (const { value } of [...testsOf(condition), ...testsOf(when)])
-      for (const item of [value].flat()) if (isTemplate(item)) paths.add(item.template);
-    for (const { path } of testsOf(when))
-      if (path === 'principal.id') ids = true;
-      else if (path.startsWith('principal.')) paths.add(path.slice('principal.'.length));
+  const conditions = [...before.rules.values(), ...after.rules.values()];
+  for (const { condition, when } of conditions) {
+    for (const path of [...templatesOf(condition), ...templatesOf(when)]) paths.add(path);
+    for (const path of pathsOf(when))
+      if (path.startsWith('principal.')) paths.add(path.slice('principal.'.length));
   }
-  // Put into a condition, everybody's own id does the same for each.
+  // Put into a condition, everybody's own id does the same for each, unless it meets somebody's id written out.
+  const ids =
+    conditions.some(
+      ({ when }) => pathsOf(when).includes('principal.id') || templatesOf(when).includes('id'),
+    ) || meetsIdsWrittenOut(conditions);
   paths.delete('id');
   return { paths: [...paths].sort(), ids };
 }
 
-function groupKey(principal: Principal, { paths, ids }: Relevant, before: Snapshot, after: Snapshot): string {
+/** Whether one rule compares with the principal's id what another compares with a value. */
+function meetsIdsWrittenOut(conditions: readonly { condition: Condition }[]): boolean {
+  const [own, written] = [new Set<string>(), new Set<string>()];
+  for (const { condition } of conditions)
+    for (const { path, value } of testsOf(condition))
+      for (const item of [value].flat()) {
+        if (isTemplate(item)) {
+          if (item.template === 'id') own.add(path);
+        } else if (typeof item === 'string' && uuid.test(item)) written.add(path);
+      }
+  return [...own].some((path) => written.has(path));
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+function groupKey(
+  principal: Principal,
+  afterwards: Principal,
+  { paths, ids }: Relevant,
+  before: Snapshot,
+  after: Snapshot,
+): string {
   const own = `${principal.type}:${principal.id}`;
   const isNamed = ids || before.rulesByPrincipal.has(own) || after.rulesByPrincipal.has(own);
-  const values = paths.map((path) => read(principal.attributes, path.split('.')) ?? null);
-  return JSON.stringify([principal.type, isNamed ? principal.id : null, principal.roles, values]);
+  const valuesOf = ({ attributes }: Principal) =>
+    paths.map((path) => read(attributes, path.split('.')) ?? null);
+  return JSON.stringify([
+    principal.type,
+    isNamed ? principal.id : null,
+    principal.roles,
+    valuesOf(principal),
+    valuesOf(afterwards),
+  ]);
 }
 
 function compare(

@@ -174,7 +174,7 @@ function typeOf(snapshot: Snapshot, name: string) {
   );
 }
 
-/** Facts of the request itself. What is not known is undefined. Most rules ask for none of them, so they are found when asked for. */
+/** Facts of the request itself. What is not known is undefined. Few rules ask for the time, so it is written when asked for. */
 function contextOf(req: Request): Facts {
   const nowMs = Date.now();
   return {
@@ -182,9 +182,7 @@ function contextOf(req: Request): Facts {
     get time() {
       return new Date(nowMs).toISOString();
     },
-    get ip() {
-      return req.ip?.replace(/^::ffff:(?=\d+\.)/, '');
-    },
+    ip: accessOf(req).address,
     method: req.method,
     userAgent: req.headers['user-agent'],
   };

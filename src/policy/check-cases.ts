@@ -27,7 +27,25 @@ interface Known {
 /** Every problem of the policy's cases, with pointers into the policy. */
 export function checkCases(policy: Policy, types: Known['types'], roles: Known['roles']): Problem[] {
   const known: Known = { types, roles, rules: new Set(policy.rules.map(({ id }) => id)) };
-  return policy.cases.flatMap((written, index) => checkCase(written, known, `/cases/${index}`));
+  let questions = 0;
+  return policy.cases.flatMap((written, index) => {
+    const base = `/cases/${index}`;
+    questions += questionsIn(written);
+    if (questions > MOST_QUESTIONS)
+      return [
+        { pointer: base, code: 'too_long', message: `is beyond ${MOST_QUESTIONS} questions in all cases` },
+      ];
+    return checkCase(written, known, base);
+  });
+}
+
+/** All of them are asked before each publication. */
+const MOST_QUESTIONS = 20_000;
+
+function questionsIn(written: Case): number {
+  if (!('principals' in written)) return 1;
+  const { principals, resources, actions } = written;
+  return Object.keys(principals).length * Object.keys(resources).length * actions.length;
 }
 
 /** Everything that a question names and the policy does not have; pointers are into the question. */

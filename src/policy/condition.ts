@@ -87,6 +87,29 @@ export function* testsOf(condition: Condition): Generator<Extract<Condition, { k
   else if (condition.kind === 'not' || condition.kind === 'element') yield* testsOf(condition.of);
 }
 
+/** Every path that the condition reads, those of elements included; paths within an element are not told. */
+export function pathsOf(condition: Condition): string[] {
+  switch (condition.kind) {
+    case 'all':
+    case 'any':
+      return condition.of.flatMap(pathsOf);
+    case 'not':
+      return pathsOf(condition.of);
+    case 'element':
+    case 'test':
+      return [condition.path];
+    case 'fixed':
+      return [];
+  }
+}
+
+/** The paths of the principal that its templates stand for. */
+export function templatesOf(condition: Condition): string[] {
+  return [...testsOf(condition)].flatMap(({ value }) =>
+    [value].flat().flatMap((item) => (isTemplate(item) ? [item.template] : [])),
+  );
+}
+
 const pathPattern = /^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$/;
 const pollutingNames = new Set([...Object.getOwnPropertyNames(Object.prototype), 'prototype']);
 

@@ -1,5 +1,6 @@
 /** Rules that decide nothing: over, switched off, held by nobody, outranked by another, or on conditions that nothing meets. */
-import type { Condition } from './condition.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Condition, templatesOf } from './condition.ts';
 import { implies } from './containment.ts';
 import { ANY_ACTION, ANY_TYPE, builtInRoles } from './policy.ts';
 import type { CompiledRule, Snapshot } from './snapshot.ts';
@@ -23,17 +24,60 @@ export interface Holders {
 }
 
 /** Every dead rule, in the order of their ids; of several reasons the first. */
-export function deadRules(snapshot: Snapshot, holders: Holders, atMs: number): DeadRule[] {
-  const live = [...snapshot.rules.values()].filter((rule) => !isGone(rule, atMs));
-  return [...snapshot.rules.values()].flatMap((rule) => {
+export async function deadRules(snapshot: Snapshot, holders: Holders, atMs: number): Promise<DeadRule[]> {
+  const live = indexRules([...snapshot.rules.values()].filter((rule) => !isGone(rule, atMs)));
+  const untilMs = performance.now() + LONGEST_MS;
+  const found: DeadRule[] = [];
+  for (const [index, rule] of [...snapshot.rules.values()].entries()) {
+    if (index % PER_TURN === PER_TURN - 1) await nextTurn();
     const dead =
       goneBecause(rule, atMs) ??
       heldByNobody(rule, snapshot, holders) ??
       (isContradiction(rule.condition, singleIn(rule, snapshot))
         ? { because: 'never_met' as const, message: 'its conditions contradict each other' }
-        : shadow(rule, live, snapshot));
-    return dead ? [{ ruleId: rule.id, ...dead }] : [];
-  });
+        : performance.now() < untilMs
+          ? shadow(rule, live, snapshot)
+          : undefined);
+    if (dead) found.push({ ruleId: rule.id, ...dead });
+  }
+  return found;
+}
+
+const PER_TURN = 100;
+/** So long rules are held against others; beyond it a shadowed one may go unnoticed. */
+const LONGEST_MS = 3000;
+
+/** Rules by effect, who holds them, and what they are about. */
+type RuleIndex = ReadonlyMap<string, readonly CompiledRule[]>;
+
+function indexRules(rules: readonly CompiledRule[]): RuleIndex {
+  const index = new Map<string, CompiledRule[]>();
+  for (const rule of rules)
+    for (const subject of rule.subjects) {
+      const key = keyOf(rule.effect, rule.source.role ?? rule.source.principal ?? '', subject);
+      index.set(key, index.get(key) ?? []);
+      index.get(key)?.push(rule);
+    }
+  return index;
+}
+
+function keyOf(effect: string, holder: string, subject: string): string {
+  return `${effect} ${holder} ${subject}`;
+}
+
+/** Those of the other effect that whoever holds the rule holds as well, about its first subject or all. */
+function candidates(
+  { effect, subjects, source }: CompiledRule,
+  index: RuleIndex,
+  { lineage }: Snapshot,
+): CompiledRule[] {
+  const other = effect === 'allow' ? 'deny' : 'allow';
+  const held =
+    source.role === undefined ? [source.principal ?? ''] : [source.role, ...(lineage.get(source.role) ?? [])];
+  const holders = new Set(['everyone', 'authenticated', ...held]);
+  return [...holders].flatMap((holder) =>
+    [subjects[0] ?? '', ANY_TYPE].flatMap((subject) => index.get(keyOf(other, holder, subject)) ?? []),
+  );
 }
 
 type Found = Omit<DeadRule, 'ruleId'>;
@@ -64,8 +108,8 @@ function heldByNobody({ source }: CompiledRule, { lineage }: Snapshot, holders: 
 }
 
 /** A rule of the other effect, held by all who hold this one, that ranks higher and speaks whenever this one does. */
-function shadow(rule: CompiledRule, live: readonly CompiledRule[], snapshot: Snapshot): Found | undefined {
-  const by = live.find(
+function shadow(rule: CompiledRule, live: RuleIndex, snapshot: Snapshot): Found | undefined {
+  const by = candidates(rule, live, snapshot).find(
     (other) =>
       other.effect !== rule.effect &&
       !other.fields &&
@@ -75,6 +119,10 @@ function shadow(rule: CompiledRule, live: readonly CompiledRule[], snapshot: Sna
       covers(other.actions, rule.actions, ANY_ACTION) &&
       covers(other.subjects, rule.subjects, ANY_TYPE) &&
       bindsHolders(other, rule, snapshot) &&
+      // Where a template cannot be filled, a deny matches and an allow does not: they are not alike.
+      !(
+        other.effect === 'allow' && [...templatesOf(other.condition), ...templatesOf(other.when)].length > 0
+      ) &&
       implies(rule.condition, other.condition) &&
       implies(rule.when, other.when),
   );

@@ -1,7 +1,14 @@
 /** The policy's rows: Objection models and their way to and from the policy's shapes. */
 import { Model } from 'objection';
 import type { PolicyDiff } from './diff.ts';
-import type { Case, Policy, ResourceType, Role, Rule } from './policy.ts';
+import {
+  type Case,
+  canonicalPrincipal,
+  type Policy,
+  type ResourceType,
+  type Role,
+  type Rule,
+} from './policy.ts';
 
 export abstract class PolicyRow extends Model {
   declare version: number;
@@ -80,7 +87,7 @@ export function toRule(row: RuleRow): Rule {
   return {
     id: row.id,
     ...(row.roleKey !== null && { role: row.roleKey }),
-    ...(row.principal !== null && { principal: row.principal }),
+    ...(row.principal !== null && { principal: canonicalPrincipal(row.principal) }),
     action: row.action,
     subject: row.subject,
     ...(row.fields !== null && { fields: row.fields }),

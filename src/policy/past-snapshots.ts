@@ -1,6 +1,7 @@
 /** Revisions of the past, compiled once more: what was decided then is explained by the rules of then. */
 import { LRUCache } from 'lru-cache';
 import type { Database } from '../storage/postgres.ts';
+import { withBuiltIns } from './built-in.ts';
 import { compile } from './compile.ts';
 import type { LivePolicy } from './live-policy.ts';
 import { readRevision } from './revisions.ts';
@@ -21,7 +22,7 @@ export function pastSnapshots({ db, live, evaluators }: PastSnapshotsOptions) {
 
   const make = async (revision: number): Promise<Snapshot | undefined> => {
     const policy = await readRevision(db, revision);
-    return policy && compile(policy, { revision, evaluators }).snapshot;
+    return policy && compile(withBuiltIns(policy), { revision, evaluators }).snapshot;
   };
 
   return async function snapshotAt(revision: number): Promise<Snapshot | undefined> {

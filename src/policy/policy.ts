@@ -154,6 +154,13 @@ export function listOf(value: string | string[]): string[] {
   return Array.isArray(value) ? value : [value];
 }
 
+/** `user:<id>` in one form: a UUID is the same account in capitals. */
+export function canonicalPrincipal(principal: string): string {
+  return /^[a-z][a-z0-9.-]*:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(principal)
+    ? principal.toLowerCase()
+    : principal;
+}
+
 /** A rule as a resource of type `castellan.rule`: what rules about rules can ask. */
 export function ruleAttributes(rule: Rule): object {
   const { id, role, principal, action, subject, inverted, enabled, priority } = rule;

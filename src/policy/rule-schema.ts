@@ -5,7 +5,7 @@ import { attributeTypes, canonical, misfit } from './attributes.ts';
 import { caseSchema } from './case-schema.ts';
 import { escapePointer } from './parse-condition.ts';
 import { readPlainRule } from './plain-rule.ts';
-import type { Case, ResourceType, Role, Rule } from './policy.ts';
+import { type Case, canonicalPrincipal, type ResourceType, type Role, type Rule } from './policy.ts';
 import { closest } from './suggest.ts';
 
 const ruleId = Joi.string().pattern(/^[a-z0-9][a-z0-9-]{0,99}$/, 'slug');
@@ -24,9 +24,11 @@ const instant = Joi.string()
 export const ruleSchema = Joi.object({
   id: ruleId.description('stable across environments; made up when left out'),
   role: optional(roleKey).description('a role, or everyone, authenticated, anonymous'),
-  principal: optional(Joi.string().pattern(/^[a-z][a-z0-9.-]*:[^\s:]{1,200}$/, 'user:<id>')).description(
-    'user:<id>, instead of a role',
-  ),
+  principal: optional(
+    Joi.string()
+      .pattern(/^[a-z][a-z0-9.-]*:[^\s:]{1,200}$/, 'user:<id>')
+      .custom(canonicalPrincipal),
+  ).description('user:<id>, instead of a role'),
   action: oneOrMore.description('manage = every action'),
   subject: oneOrMore.description('the resource type; all = every one'),
   fields: optional(Joi.array().items(Joi.string()).min(1).max(200)).description('left out: all'),

@@ -10,7 +10,7 @@ import type { Principal } from '../policy/ability.ts';
 import type { ResourceType } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { FoundSession, LiveSessions } from './live-sessions.ts';
-import { identityOf, newAccess } from './request-access.ts';
+import { addressOf, identityOf, newAccess } from './request-access.ts';
 
 export interface AuthenticateOptions {
   sessions: LiveSessions;
@@ -32,19 +32,26 @@ export function cookieName(secure: boolean): string {
  * is nobody. Throws `cross_site_request` for a change that only a cookie identifies and that may come from elsewhere.
  */
 export function authenticate({ sessions, allowedOrigins, isSecure }: AuthenticateOptions): RequestHandler {
-  const identify = (req: Request, bearer: string | undefined, found: FoundSession | undefined) => {
+  const identify = (
+    req: Request,
+    address: string,
+    bearer: string | undefined,
+    found: FoundSession | undefined,
+  ) => {
     if (found && bearer === undefined && !mayUseCookie(req, allowedOrigins)) {
       throw new AppError('cross_site_request', {
         message: 'send it from the same origin, or identify with a bearer token',
       });
     }
-    req.access = newAccess(found && { ...found, by: bearer === undefined ? 'cookie' : 'bearer' });
+    req.access = newAccess(found && { ...found, by: bearer === undefined ? 'cookie' : 'bearer' }, address);
   };
   return (req, _res, next) => {
+    const address = addressOf(req);
+    if (address === undefined) throw new AppError('invalid_request', { message: 'the connection is gone' });
     const bearer = bearerToken(req);
     const token = bearer ?? cookieToken(req, isSecure(req));
     const found = token === undefined ? undefined : sessions.find(token);
-    const identified = after(found, (session) => identify(req, bearer, session));
+    const identified = after(found, (session) => identify(req, address, bearer, session));
     return after(identified, () => next());
   };
 }

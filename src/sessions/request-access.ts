@@ -12,6 +12,11 @@ export interface Identity extends FoundSession {
 }
 
 export interface RequestAccess {
+  /**
+   * Where the request comes from, as it was when it came: a client that hangs up takes its address with it, and rules that
+   * ask for it would find nothing. IPv4 written as IPv6 is IPv4.
+   */
+  address: string | undefined;
   /** Undefined when nobody is identified. */
   identity: Identity | undefined;
   /** The snapshot under which everything in this request is decided; undefined before the first decision. */
@@ -32,13 +37,14 @@ declare module 'express-serve-static-core' {
 
 /** What is known of the request; nobody is identified where `authenticate` did not run. */
 export function accessOf(req: Request): RequestAccess {
-  req.access ??= newAccess(undefined);
+  req.access ??= newAccess(undefined, addressOf(req));
   return req.access;
 }
 
 /** All there is to know at the beginning. */
-export function newAccess(identity: Identity | undefined): RequestAccess {
+export function newAccess(identity: Identity | undefined, address: string | undefined): RequestAccess {
   return {
+    address,
     identity,
     snapshot: undefined,
     resource: undefined,
@@ -46,6 +52,11 @@ export function newAccess(identity: Identity | undefined): RequestAccess {
     request: undefined,
     decision: undefined,
   };
+}
+
+/** To be read first of all, before anything is waited for. */
+export function addressOf(req: Request): string | undefined {
+  return req.ip?.replace(/^::ffff:(?=\d+\.)/, '');
 }
 
 /** Who was identified, if anybody was. */
