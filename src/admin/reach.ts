@@ -109,7 +109,7 @@ export async function presentSimulation(
     const { id, at, principal, action, resource } = decisionAttributes(row);
     return { id, at, principal, action, resource, ...flip };
   });
-  return { ...rest, principals: shown, decisions: { ...decisions, flips } };
+  return { ...rest, decisions: { ...decisions, flips }, principals: shown };
 }
 
 /** Roles that active accounts have, and those accounts that rules name. */
