@@ -6,6 +6,7 @@ import { down as dropAuditChain, up as makeAuditChain } from './0003-audit-chain
 import { down as dropLife, up as makeLife } from './0004-policy-life.ts';
 import { down as dropDecisionLog, up as makeDecisionLog } from './0005-decision-log.ts';
 import { down as dropDecisionDays, up as makeDecisionDays } from './0006-decision-days.ts';
+import { down as dropDeleted, up as makeDeleted } from './0007-deleted-accounts.ts';
 
 const migrations: Record<string, Knex.Migration> = {
   '0001-foundation': { up: makeFoundation, down: dropFoundation },
@@ -14,6 +15,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0004-policy-life': { up: makeLife, down: dropLife },
   '0005-decision-log': { up: makeDecisionLog, down: dropDecisionLog },
   '0006-decision-days': { up: makeDecisionDays, down: dropDecisionDays },
+  '0007-deleted-accounts': { up: makeDeleted, down: dropDeleted },
 };
 
 /** What knex asks for migrations, in the app and on its command line. */

@@ -21,7 +21,7 @@ if (exists('node_modules/typescript') || !exists('dist/src/main.js')) {
   if (!isInstalled()) install();
   build();
 }
-// The program runs in this process, so that a signal sent to npm reaches it.
+// The program runs in this process, and npm's shell becomes it (`exec` in package.json), so that a signal to npm reaches it.
 const [, , entry, ...args] = process.argv;
 if (entry) {
   process.argv = [process.execPath, join(root, entry), ...args];

@@ -1,6 +1,6 @@
 /** Starts and stops the process; nothing else. */
 import type { RequestListener, Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { pino } from 'pino';
 import { demoAccounts, seedDemo } from '../seeds/demo.ts';
 import { makeApp } from './app.ts';
@@ -15,12 +15,13 @@ import type { Database } from './storage/postgres.ts';
 /** Beside the grace for requests: a query that is never answered must not hold the process for ever. */
 const CLOSE_TIMEOUT_MS = 5000;
 
-/** Runs until SIGINT or SIGTERM; what was opened is closed, also when something fails on the way. */
+/** Runs until SIGINT, SIGTERM or SIGHUP; what was opened is closed, also when something fails on the way. */
 async function serve(config: Config): Promise<void> {
   const asked = stopSignal();
   const open: { close(): Promise<void> }[] = [];
   try {
     const logger = pino({ level: config.logLevel });
+    await refuseTakenPort(config);
     const storage = await openStorage(config, (line) => logger.debug(line));
     open.unshift(storage);
     await beginPolicy(storage.db, { demo: config.demo, evaluators: evaluatorNames });
@@ -36,6 +37,13 @@ async function serve(config: Config): Promise<void> {
     setTimeout(giveUp, config.shutdownGraceMs + CLOSE_TIMEOUT_MS);
     for (const part of open) await part.close();
   }
+}
+
+/** Before a database is started and seeded for nothing. Throws as `listen` would. */
+async function refuseTakenPort({ host, port }: Config): Promise<void> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(port, host, resolve));
+  await new Promise((resolve) => probe.close(resolve));
 }
 
 async function listen(config: Config, app: RequestListener): Promise<Server> {
@@ -60,7 +68,7 @@ async function closeServer(server: Server, graceMs: number): Promise<void> {
 /** Once told, later signals change nothing: npm sends a Ctrl-C on that the terminal has sent already. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve());
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
   });
 }
 

@@ -14,6 +14,8 @@ export class Account extends Model {
   declare patronymic: string | null;
   declare isActive: boolean;
   declare deactivatedAt: Date | null;
+  /** Set where somebody deleted their own account: nobody brings it back. */
+  declare deletedAt: Date | null;
   declare attributes: Record<string, unknown>;
   declare createdAt: Date;
   declare updatedAt: Date;

@@ -33,7 +33,7 @@ export async function deactivateOneself(
 /** The state, the end of every session, the audit entry; what is to be announced once the transaction is committed. */
 async function deactivate(trx: Transaction, account: Account, actor: AuditActor): Promise<Change[]> {
   const now = new Date();
-  await account.$query(trx).patch({ isActive: false, deactivatedAt: now, updatedAt: now });
+  await account.$query(trx).patch({ isActive: false, deactivatedAt: now, deletedAt: now, updatedAt: now });
   const ended = await endSessions(trx, { accountId: account.id });
   await recordAudit(trx, {
     actor,

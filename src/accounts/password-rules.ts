@@ -51,6 +51,7 @@ function guessable({ email, firstName, lastName, patronymic }: Person): { what: 
 }
 
 function isMadeOf(password: string, words: readonly string[]): boolean {
+  if (isAllOf(password, words)) return true;
   return readings(password).some((text) => {
     const letters = lettersOf(text);
     // A space where a word was, so that what stood around it does not become a word.
@@ -60,10 +61,18 @@ function isMadeOf(password: string, words: readonly string[]): boolean {
   });
 }
 
+/** A number of one's own has no letters to look at: it is the word itself, with nothing but signs beside it. */
+function isAllOf(password: string, words: readonly string[]): boolean {
+  const folded = fold(password).replace(/[^\p{L}\p{N}]/gu, '');
+  return words.some((word) => word === folded);
+}
+
 function wordsOf(text: string): string[] {
-  return fold(text)
-    .split(/[^\p{L}]+/u)
-    .filter(isTelling);
+  const folded = fold(text);
+  const numbers = folded
+    .split(/[^\p{L}\p{N}]+/u)
+    .filter((word) => /\p{N}/u.test(word) && [...word].length > 3);
+  return [...folded.split(/[^\p{L}]+/u).filter(isTelling), ...numbers];
 }
 
 /** A single letter of an alphabet is in every password; a single sign of a script without case can be a whole name. */

@@ -194,6 +194,8 @@ async function requireActivityChange(
   account: Account,
 ): Promise<void> {
   if (body.isActive === undefined || body.isActive === account.isActive) return;
+  if (body.isActive && account.deletedAt)
+    throw new AppError('conflict', { message: 'whose account it was deleted it, and that is for good' });
   const action = body.isActive ? 'reactivate' : 'deactivate';
   await gatekeeper.requireAllowed(req, res, { action, resource: ACCOUNT_TYPE }, accountAttributes(account));
 }

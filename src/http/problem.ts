@@ -11,7 +11,8 @@ export const notFound: RequestHandler = (req) => {
 /** Makes a problem of whatever was thrown. What was not meant for the caller is logged and not told. */
 export const problemHandler: ErrorRequestHandler = (thrown, req, res, _next) => {
   const error = toAppError(thrown);
-  if (error.status >= 500 || res.headersSent)
+  // That a revision has not come is what was asked to be told.
+  if ((error.status >= 500 && error.code !== 'revision_not_reached') || res.headersSent)
     req.log?.error({ err: thrown, code: error.code }, error.message);
   else if (error.detail) req.log?.info({ code: error.code, detail: error.detail }, 'refused');
   // Half an answer must not look like a whole one; Express would do the same, and write the stack to stderr.

@@ -98,8 +98,16 @@ export function locateInPart(collection: Collection, name: string): Locate {
     const prefix = `/${collection}/${index}/`;
     return problem.pointer.startsWith(prefix)
       ? { ...problem, pointer: problem.pointer.slice(prefix.length - 1) }
-      : problem;
+      : withName(problem, policy);
   };
+}
+
+/** Of a part that was not sent the name says more than its place in a list that nobody sees. */
+function withName(problem: Problem, policy: Policy): Problem {
+  const [, collection, index = ''] = problem.pointer.split('/');
+  const part = isCollection(collection) ? policy[collection][Number(index)] : undefined;
+  if (!part || !isCollection(collection)) return problem;
+  return { ...problem, message: `${nameOf(collection, part)}: ${problem.message}` };
 }
 
 /** For a document that was merged in: where the part is in it; a part that is not in it is named in the message. */
@@ -118,7 +126,7 @@ export function locateInDocument(document: Policy): Locate {
     const name = nameOf(collection, part);
     const place = places.get(collection)?.get(name);
     return place === undefined
-      ? { ...problem, message: `${name}: ${problem.message}` }
+      ? withName(problem, policy)
       : { ...problem, pointer: ['', collection, place, ...below].join('/') };
   };
 }

@@ -4,7 +4,7 @@ import { access, chmod, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client, logIn, makeDatabase, registerAndLogIn } from '../harness.ts';
+import { Client, eventually, logIn, makeDatabase, registerAndLogIn } from '../harness.ts';
 import { startPostgresProxy } from './postgres-proxy.ts';
 import { finish, killLeftovers, launch, type Running, startNode } from './process.ts';
 import { report } from './stopwatch.ts';
@@ -79,6 +79,24 @@ describe('start and stop', function () {
       assert.equal(node.stderr(), '');
     });
   }
+
+  it('a signal to npm stops what `npm start` runs: exit code 0, and nothing is left', async () => {
+    const databaseUrl = await makeDatabase();
+    const npm = launch(
+      ['start'],
+      { DATABASE_URL: databaseUrl, PORT: '0', LOG_LEVEL: 'warn', NODE_ENV: 'test' },
+      'npm',
+    );
+    const url = await eventually(
+      'the start',
+      () => /^Castellan is at (\S+?),? /m.exec(npm.stdout())?.[1],
+      60_000,
+    );
+    assert.equal((await fetch(`${url}/livez`)).status, 200);
+    npm.child.kill('SIGTERM');
+    assert.equal(await npm.ended, 0, npm.stderr());
+    await assert.rejects(fetch(`${url}/livez`));
+  }).timeout(90_000);
 
   it('stops cleanly also when it is told so while it starts', async () => {
     const starting = launchGateway({ PORT: '0' });

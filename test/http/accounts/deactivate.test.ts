@@ -75,6 +75,14 @@ describe('DELETE /me', () => {
     );
   });
 
+  it('an administrator does not bring it back: a login never works again', async () => {
+    await client.delete(path, { currentPassword: me.password });
+    const root = await logIn(gateway, 'superadmin');
+    const answer = await root.patch(`/api/v1/admin/users/${me.id}`, { isActive: true });
+    assertProblem(answer, 409, 'conflict');
+    assert.equal((await login(anonymousClient(gateway), me)).status, 401);
+  });
+
   it('the e-mail stays taken', async () => {
     await client.delete(path, { currentPassword: me.password });
     const again = form({ email: me.email.toUpperCase() });

@@ -58,6 +58,13 @@ describe('refuseGuessable', () => {
       assert.match((await refusal(password, of)) ?? 'it was accepted', /your own name/);
   });
 
+  it('knows numbers that are an e-mail, however they are written', async () => {
+    const of = { email: '8675309867@mail.example', firstName: 'A', lastName: 'B', patronymic: null };
+    for (const password of ['8675309867', '867-530-9867'])
+      assert.match((await refusal(password, of)) ?? 'it was accepted', /your e-mail/);
+    assert.equal(await refusal('8675309867 and a horse', of), undefined);
+  });
+
   it('does not take single letters of a name for a password made of it', async () => {
     const of = { email: 'a.b@c.de', firstName: 'A', lastName: 'B', patronymic: null };
     assert.equal(await refusal('1a2b3c4d5e6f', of), undefined);
