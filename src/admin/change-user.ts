@@ -78,6 +78,9 @@ export async function changeUser(
     requireFitting(body.attributes ?? {}, snapshot);
     const giver = giverOf(services, req, snapshot);
     await guardAccount(giver, snapshot, accountPrincipal(await factsOf(trx, id), snapshot));
+    // After the guard: who may not touch the account is not told what became of it.
+    if (body.isActive && account.deletedAt)
+      throw new AppError('conflict', { message: 'whose account it was deleted it, and that is for good' });
     const named = () =>
       Object.fromEntries(Object.keys(body).map((key) => [key, account[key as keyof UserChange]]));
     const before = named();
@@ -194,8 +197,6 @@ async function requireActivityChange(
   account: Account,
 ): Promise<void> {
   if (body.isActive === undefined || body.isActive === account.isActive) return;
-  if (body.isActive && account.deletedAt)
-    throw new AppError('conflict', { message: 'whose account it was deleted it, and that is for good' });
   const action = body.isActive ? 'reactivate' : 'deactivate';
   await gatekeeper.requireAllowed(req, res, { action, resource: ACCOUNT_TYPE }, accountAttributes(account));
 }

@@ -124,11 +124,10 @@ describe('the chain of the audit trail', () => {
       ok(await root.put(`${usersPath}/${id}/password`, { newPassword: password }), 204);
       await logIn(gateway, `${id}@example.org`, password);
       ok(await root.delete(`${usersPath}/${id}/sessions`), 204);
+      ok(await root.patch(`${usersPath}/${id}`, { isActive: false }));
+      ok(await root.patch(`${usersPath}/${id}`, { isActive: true }));
       const again = await logIn(gateway, `${id}@example.org`, password);
       ok(await again.delete('/api/v1/me', { currentPassword: password }), 204);
-      ok(await root.patch(`${usersPath}/${id}`, { isActive: true }));
-      await logIn(gateway, `${id}@example.org`, password);
-      ok(await root.patch(`${usersPath}/${id}`, { isActive: false }));
       const form = { email: `x${id}@example.org`, password, firstName: 'A', lastName: 'B' };
       ok(await root.post(usersPath, form), 201);
       const rule = ok(await root.post(rulesPath, { role: 'user', action: 'read', subject: 'order' }), 201)
