@@ -8,7 +8,7 @@ import { ACCOUNT_TYPE } from '../policy/built-in.ts';
 import { pathsOf, templatesOf } from '../policy/condition.ts';
 import { asGiven, asksWho, asLifted, type Gap, type GivenRule, gapIn } from '../policy/containment.ts';
 import type { PolicyDiff } from '../policy/diff.ts';
-import { type ResourceType, type Rule, ruleAttributes } from '../policy/policy.ts';
+import { ANY_TYPE, type ResourceType, type Rule, ruleAttributes } from '../policy/policy.ts';
 import type { Publication } from '../policy/publish.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
 import type { Transaction } from '../storage/postgres.ts';
@@ -131,7 +131,8 @@ function shapeOf({ attributes }: ResourceType, name: string): string {
 function isRead(snapshot: Snapshot, type: string, name: string): boolean {
   const isIt = (path: string) => path.split('.')[0] === name;
   return [...snapshot.rules.values()].some(({ subjects, condition, when }) => {
-    if (subjects.includes(type) && pathsOf(condition).some(isIt)) return true;
+    if ((subjects.includes(type) || subjects.includes(ANY_TYPE)) && pathsOf(condition).some(isIt))
+      return true;
     if (type !== ACCOUNT_TYPE) return false;
     const ofPrincipal = pathsOf(when).flatMap((path) =>
       path.startsWith('principal.') ? [path.slice('principal.'.length)] : [],

@@ -16,7 +16,10 @@ export async function impactOf(services: Services, call: GuardedCall, rule: Rule
   const simulation = await simulate({ db, sources, before, after, decisions: 0, mayRead });
   const { principals, anonymous, cases, roles: byRole } = await presentSimulation(services, call, simulation);
   const { affected } = simulation.accounts;
-  return { ...(await holdersOfRule(services, rule)), affected, principals, anonymous, byRole, cases };
+  // Whom a rule would concern is told of those alone who may be read: otherwise it would tell who is there.
+  const isTold = simulation.accounts.withheld === 0;
+  const { roles, accounts } = await holdersOfRule(services, rule);
+  return { roles, accounts: isTold ? accounts : affected, affected, principals, anonymous, byRole, cases };
 }
 
 /** The roles that the rule comes with (its own and those that inherit it), and how many active accounts have one. */

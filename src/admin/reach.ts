@@ -55,6 +55,7 @@ export function reachEndpoints(services: Services): GuardedEndpoint[] {
         shape: Joi.object({
           revision: Joi.number().integer(),
           matrix: Joi.object().unknown(true),
+          deadRulesComplete: Joi.boolean(),
           deadRules: Joi.array().items(
             Joi.object({
               ruleId: Joi.string(),
@@ -67,8 +68,13 @@ export function reachEndpoints(services: Services): GuardedEndpoint[] {
       },
       handle: async ({ context: { snapshot } }) => {
         const atMs = Date.now();
-        const dead = await deadRules(snapshot, await holdersOf(services.db, snapshot), atMs);
-        const body = { revision: snapshot.revision, matrix: matrixOf(snapshot, atMs), deadRules: dead };
+        const found = await deadRules(snapshot, await holdersOf(services.db, snapshot), atMs);
+        const body = {
+          revision: snapshot.revision,
+          matrix: matrixOf(snapshot, atMs),
+          deadRules: found.deadRules,
+          deadRulesComplete: found.isComplete,
+        };
         return { status: 200, body };
       },
     }),

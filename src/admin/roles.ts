@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts';
 import { RoleRow } from '../policy/models.ts';
 import type { Policy, Role } from '../policy/policy.ts';
 import { roleSchema, shapeRole } from '../policy/rule-schema.ts';
+import { endedAssignments } from '../policy/store.ts';
 import type { Services } from '../services.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import { roleAttributes } from './guard-parts.ts';
@@ -27,8 +28,7 @@ export function roleEndpoints(services: Services) {
 async function refuseRemoval(policy: Policy, key: string, trx: Transaction): Promise<void> {
   const rules = policy.rules.filter(({ role }) => role === key).map(({ id }) => id);
   const heirs = policy.roles.filter(({ inherits }) => inherits.includes(key)).map((role) => role.key);
-  // What has ended binds nobody, and must not keep the role.
-  await trx('role_assignments').where({ role_key: key }).whereRaw('expires_at <= now()').delete();
+  await endedAssignments(trx, [key]).delete();
   const holders = Number((await trx('role_assignments').where({ role_key: key }).count())[0]?.count ?? 0);
   const uses = [
     rules.length > 0 && `rules ${rules.slice(0, 5).join(', ')}`,

@@ -85,7 +85,7 @@ export async function simulate(options: SimulateOptions): Promise<Simulation> {
     accounts,
     principals,
     anonymous: simulated.effectOn(() => anonymous) ?? { gains: [], losses: [] },
-    roles: simulated.isEmpty ? [] : simulated.effectsOnRoles(),
+    roles: simulated.isEmpty ? [] : await simulated.effectsOnRoles(),
     cases: flippedCases(
       await runCases(before.policy.cases, before, decisionsAt),
       await runCases(after.policy.cases, after, decisionsAt),

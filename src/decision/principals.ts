@@ -31,7 +31,8 @@ export const accountFactColumnsAt = (instant: string) => `
   (SELECT jsonb_object_agg(role_key, round(extract(epoch FROM r.expires_at) * 1000)) FROM role_assignments r
     WHERE r.account_id = a.id AND r.expires_at > ${instant}) AS "roleEnds"`;
 
-export const accountFactColumns = accountFactColumnsAt('now()');
+/** Not `now()`: that is when the transaction began, and whoever waited in it for a lock may have lost a role meanwhile. */
+export const accountFactColumns = accountFactColumnsAt('clock_timestamp()');
 
 /** The accounts of these ids, as many as there are. */
 export async function findAccountFacts(

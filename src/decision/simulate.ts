@@ -1,4 +1,5 @@
 /** A draft beside what is in force: who gains and who loses what. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Principal } from '../policy/ability.ts';
 import { ANONYMOUS_TYPE, effectiveRoles, makeAbility } from '../policy/ability.ts';
 import { partText } from '../policy/compile.ts';
@@ -37,6 +38,8 @@ export interface Simulated {
 export type PrincipalUnder = (snapshot: Snapshot) => Principal;
 
 const MOST_INSTANTS = 8;
+/** So long roles are compared; those that come later are left out. */
+const LONGEST_MS = 5000;
 
 /** Compares two snapshots for one principal after another; those that no touched rule concerns are told from afar. */
 export function simulation({ before, after, atMs }: Simulated) {
@@ -71,12 +74,16 @@ export function simulation({ before, after, atMs }: Simulated) {
       return effect;
     },
     /** For each role, what it gives more and less to whoever has it and no other; roles without a change are left out. */
-    effectsOnRoles: (): ({ role: string } & Effect)[] => {
-      const roles = new Set([...builtInRoles, ...before.roles.keys(), ...after.roles.keys()]);
-      return [...roles].flatMap((role) => {
+    effectsOnRoles: async (): Promise<({ role: string } & Effect)[]> => {
+      const untilMs = performance.now() + LONGEST_MS;
+      const effects: ({ role: string } & Effect)[] = [];
+      for (const role of new Set([...builtInRoles, ...before.roles.keys(), ...after.roles.keys()])) {
         const effect = compareAt((snapshot, instantMs) => rulesOfHolder(snapshot, role, instantMs));
-        return isNoEffect(effect) ? [] : [{ role, ...effect }];
-      });
+        if (!isNoEffect(effect)) effects.push({ role, ...effect });
+        await nextTurn(); // requests that came meanwhile go first
+        if (performance.now() > untilMs) break;
+      }
+      return effects;
     },
   };
 }

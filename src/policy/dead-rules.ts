@@ -24,7 +24,11 @@ export interface Holders {
 }
 
 /** Every dead rule, in the order of their ids; of several reasons the first. */
-export async function deadRules(snapshot: Snapshot, holders: Holders, atMs: number): Promise<DeadRule[]> {
+export async function deadRules(
+  snapshot: Snapshot,
+  holders: Holders,
+  atMs: number,
+): Promise<{ deadRules: DeadRule[]; isComplete: boolean }> {
   const live = indexRules([...snapshot.rules.values()].filter((rule) => !isGone(rule, atMs)));
   const untilMs = performance.now() + LONGEST_MS;
   const found: DeadRule[] = [];
@@ -40,7 +44,7 @@ export async function deadRules(snapshot: Snapshot, holders: Holders, atMs: numb
           : undefined);
     if (dead) found.push({ ruleId: rule.id, ...dead });
   }
-  return found;
+  return { deadRules: found, isComplete: performance.now() < untilMs };
 }
 
 const PER_TURN = 100;

@@ -121,12 +121,9 @@ export async function writeDiff(trx: Transaction, diff: PolicyDiff): Promise<voi
     role.inherits.map((parent) => ({ role_key: role.key, parent_key: parent })),
   );
   if (parents.length > 0) await trx.batchInsert('role_parents', parents, BATCH);
-  await remove(
-    trx,
-    'roles',
-    'key',
-    diff.roles.removed.map(({ key }) => key),
-  );
+  const gone = diff.roles.removed.map(({ key }) => key);
+  if (gone.length > 0) await endedAssignments(trx, gone).delete();
+  await remove(trx, 'roles', 'key', gone);
   await remove(
     trx,
     'resource_types',
@@ -140,6 +137,11 @@ export async function writeDiff(trx: Transaction, diff: PolicyDiff): Promise<voi
     'id',
     diff.cases.removed.map(({ id }) => id),
   );
+}
+
+/** Assignments of roles that have ended: they bind nobody, and must not keep a role. */
+export function endedAssignments(trx: Transaction, roles: readonly string[]) {
+  return trx('role_assignments').whereIn('role_key', roles).whereRaw('expires_at <= clock_timestamp()');
 }
 
 function after<T>(diff: PartDiff<T>): T[] {
