@@ -3,12 +3,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Principal } from '../policy/ability.ts';
 import { ANONYMOUS_TYPE, effectiveRoles, makeAbility } from '../policy/ability.ts';
 import { partText } from '../policy/compile.ts';
-import { type Condition, isTemplate, pathsOf, templatesOf, testsOf } from '../policy/condition.ts';
 import { diffPolicies } from '../policy/diff.ts';
-import { read } from '../policy/matcher.ts';
 import { builtInRoles, type ResourceType, type Rule } from '../policy/policy.ts';
 import { type Reach, type ReachingRule, reachOf, rulesOfHolder, speaksOf } from '../policy/reach.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
+import { groupKey, relevantPaths } from './principal-groups.ts';
 
 /** What changes for somebody about one action on one type. */
 export interface ReachChange {
@@ -157,65 +156,6 @@ function concerns(principal: Principal, touched: Touched, before: Snapshot, afte
     ...effectiveRoles(after, principal.roles),
   ]);
   return [...roles].some(holds);
-}
-
-/** Paths of the principal that any rule looks at; and the ids that rules name outright. */
-interface Relevant {
-  paths: readonly string[];
-  /** Whether a `when` asks for the id itself: then everybody is a group of their own. */
-  ids: boolean;
-}
-
-function relevantPaths(before: Snapshot, after: Snapshot): Relevant {
-  const paths = new Set<string>();
-  const conditions = [...before.rules.values(), ...after.rules.values()];
-  for (const { condition, when } of conditions) {
-    for (const path of [...templatesOf(condition), ...templatesOf(when)]) paths.add(path);
-    for (const path of pathsOf(when))
-      if (path.startsWith('principal.')) paths.add(path.slice('principal.'.length));
-  }
-  // Put into a condition, everybody's own id does the same for each, unless it meets somebody's id written out.
-  const ids =
-    conditions.some(
-      ({ when }) => pathsOf(when).includes('principal.id') || templatesOf(when).includes('id'),
-    ) || meetsIdsWrittenOut(conditions);
-  paths.delete('id');
-  return { paths: [...paths].sort(), ids };
-}
-
-/** Whether one rule compares with the principal's id what another compares with a value. */
-function meetsIdsWrittenOut(conditions: readonly { condition: Condition }[]): boolean {
-  const [own, written] = [new Set<string>(), new Set<string>()];
-  for (const { condition } of conditions)
-    for (const { path, value } of testsOf(condition))
-      for (const item of [value].flat()) {
-        if (isTemplate(item)) {
-          if (item.template === 'id') own.add(path);
-        } else if (typeof item === 'string' && uuid.test(item)) written.add(path);
-      }
-  return [...own].some((path) => written.has(path));
-}
-
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
-function groupKey(
-  principal: Principal,
-  afterwards: Principal,
-  { paths, ids }: Relevant,
-  before: Snapshot,
-  after: Snapshot,
-): string {
-  const own = `${principal.type}:${principal.id}`;
-  const isNamed = ids || before.rulesByPrincipal.has(own) || after.rulesByPrincipal.has(own);
-  const valuesOf = ({ attributes }: Principal) =>
-    paths.map((path) => read(attributes, path.split('.')) ?? null);
-  return JSON.stringify([
-    principal.type,
-    isNamed ? principal.id : null,
-    principal.roles,
-    valuesOf(principal),
-    valuesOf(afterwards),
-  ]);
 }
 
 function compare(

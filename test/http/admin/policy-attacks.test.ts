@@ -251,9 +251,14 @@ describe('attacks on the policy', () => {
         INSERT INTO role_assignments (account_id, role_key, expires_at)
         SELECT id, 'superadmin', now() + make_interval(days => 1, secs => row_number() OVER ())
         FROM accounts WHERE first_name = 'M'`);
-      const startedMs = performance.now();
+      let looks = 0;
+      const count = ({ sql }: { sql: string }) => {
+        if (/ AS asked\s/.test(sql)) looks++;
+      };
+      db.on('query', count);
       ok(await root.post(rulesPath, { role: 'user', action: 'read', subject: 'castellan.policy' }), 201);
-      assert.ok(performance.now() - startedMs < 5000, 'one account that can at every instant settles it');
+      db.removeListener('query', count);
+      assert.ok(looks > 0 && looks < 10, `the accounts were looked through ${looks} times`);
       await db('accounts').where({ first_name: 'M' }).delete();
     });
   });
@@ -262,12 +267,12 @@ describe('attacks on the policy', () => {
     const matrix = {
       id: 'm',
       principals: { valueOf: 'anonymous' },
-      resources: { call: { type: 'document' }, constructor: { type: 'document' } },
+      resources: { call: { type: 'document' } },
       actions: ['read'],
       allow: {},
     };
     const answer = await admin.post(`${base}/cases/run`, { cases: [matrix] });
-    assert.ok([200, 400].includes(answer.status), `${answer.status}`);
+    assert.deepEqual([ok(answer).body.passed, answer.body.failed], [1, 0]);
   });
 
   it('a case that fails already is not exchanged for another failing one under its name', async () => {
