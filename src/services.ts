@@ -8,15 +8,18 @@ import type { Config } from './config.ts';
 import { abilityCache } from './decision/ability-cache.ts';
 import { type DecisionRecord, decisionPoint } from './decision/decide.ts';
 import { demoSources } from './demo/endpoints.ts';
+import { checkSources } from './enforcement/check-sources.ts';
 import { gatekeeper } from './enforcement/gatekeeper.ts';
 import { guard } from './enforcement/guard.ts';
 import { requireAccessWith } from './enforcement/require-access.ts';
 import type { Sources } from './enforcement/source.ts';
+import { tableCheck } from './enforcement/table-check.ts';
 import { evaluatorNames, makeEvaluators } from './evaluators/index.ts';
 import { jsonBodyReader } from './http/json-body.ts';
 import { type Metrics, makeMetrics } from './http/metrics.ts';
 import type { Check } from './http/operations.ts';
 import { type Change, ChangeFeed } from './policy/change-feed.ts';
+import type { TableCheck } from './policy/compile.ts';
 import { LivePolicy } from './policy/live-policy.ts';
 import { pastSnapshots } from './policy/past-snapshots.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
@@ -63,7 +66,9 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   const metrics = makeMetrics();
   const shared = openSharedCache(config, logger, metrics);
   const sessions = new LiveSessions({ db, idleSeconds: config.sessionIdleSeconds });
-  const live = makeLivePolicy(config, db, logger, metrics);
+  const sources: Sources = config.demo ? demoSources : new Map();
+  await checkSources(db, sources);
+  const live = makeLivePolicy(config, db, tableCheck(sources), logger, metrics);
   const abilityOf = abilityCache({ shared, onLookup: (tier) => metrics.abilityLookups.add(tier) });
   const decisionLog = openDecisionLog(config, storage, logger, metrics);
   const decisions = decisionPoint({
@@ -131,7 +136,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     },
     evaluatorNames,
     snapshotAt: pastSnapshots({ db, live, evaluators: evaluatorNames }),
-    sources: config.demo ? demoSources : (new Map() as Sources),
+    sources,
     checks: healthChecks(config, db, live, feed, shared),
     refreshGauges: () => {
       metrics.revision.set(live.health().revision);
@@ -187,9 +192,16 @@ function openDecisionLog(
   });
 }
 
-function makeLivePolicy(config: Config, db: Database, logger: Logger, metrics: Metrics): LivePolicy {
+function makeLivePolicy(
+  config: Config,
+  db: Database,
+  tables: TableCheck,
+  logger: Logger,
+  metrics: Metrics,
+): LivePolicy {
   return new LivePolicy({
     db,
+    tables,
     evaluators: evaluatorNames,
     staleAfterMs: config.policyStaleSeconds * 1000,
     onAdopted: ({ revision, policy }) =>

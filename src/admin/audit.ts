@@ -3,7 +3,8 @@ import Joi from 'joi';
 import type { Knex } from 'knex';
 import { endpoint, type GuardedCall, type GuardedEndpoint, type LoadCall } from '../enforcement/access.ts';
 import { showReadable } from '../enforcement/mask.ts';
-import { accessibleBy } from '../enforcement/sql-filter.ts';
+import type { Source } from '../enforcement/source.ts';
+import { narrow as narrowByRules } from '../enforcement/sql-filter.ts';
 import { AppError, invalidField } from '../errors.ts';
 import { type PageQuery, pageKeys } from '../http/page.ts';
 import { instantMs, misfit } from '../policy/attributes.ts';
@@ -160,15 +161,19 @@ async function listEntries(services: Services, call: GuardedCall<unknown, AuditF
   });
 }
 
-/** Attribute -> column, where both compare alike: texts. */
-const columns = {
-  actorId: 'actor_id',
-  actor: 'actor',
-  action: 'action',
-  targetType: 'target_type',
-  targetId: 'target_id',
-  requestId: 'request_id',
-  address: 'address',
+const source: Source = {
+  table: 'audit_entries',
+  columns: Object.fromEntries(
+    Object.entries({
+      actorId: 'actor_id',
+      actor: 'actor',
+      action: 'action',
+      targetType: 'target_type',
+      targetId: 'target_id',
+      requestId: 'request_id',
+      address: 'address',
+    }).map(([attribute, column]) => [attribute, { column, type: 'text' }]),
+  ),
 };
 
 /**
@@ -180,11 +185,12 @@ async function narrow(
   { req, context: { snapshot, principal } }: GuardedCall<unknown, AuditFilter>,
   query: Knex.QueryBuilder,
 ): Promise<void> {
-  if (snapshot.types.get(question.resource)?.evaluator !== 'casl') return;
+  const type = snapshot.types.get(question.resource);
+  if (type?.evaluator !== 'casl') return;
   const ability = await abilityOf(snapshot, principal);
   const { context } = gatekeeper.accessRequest(req, snapshot, question, {});
   try {
-    accessibleBy(query, { ability, ...question, context, columns });
+    narrowByRules(query, { ability, action: question.action, context, type, source });
   } catch (cause) {
     if (!(cause instanceof AppError && cause.code === 'internal_error')) throw cause;
   }

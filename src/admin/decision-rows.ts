@@ -2,6 +2,7 @@
 import type { Knex } from 'knex';
 import { type AccessRequest, principalOf, type Resource, resourceOf } from '../decision/access-request.ts';
 import type { Decision } from '../decision/decision.ts';
+import type { Source } from '../enforcement/source.ts';
 import { cleanCopy } from '../policy/attributes.ts';
 import type { Facts } from '../policy/matcher.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
@@ -29,14 +30,17 @@ export interface DecisionRow extends DecisionSummaryRow {
   omitted: string[];
 }
 
-/** Attribute of `castellan.decision` -> column of `decisionsAsResources`. */
-export const resourceColumns = {
-  id: 'idText',
-  principal: 'principalName',
-  action: 'action',
-  resource: 'resourceName',
-  allow: 'allow',
-  at: 'at',
+/** `decisionsAsResources` as a table, by attribute of `castellan.decision`. */
+export const decisionSource: Source = {
+  table: 'decisions',
+  columns: {
+    id: { column: 'id_text', type: 'text' },
+    principal: { column: 'principal_name', type: 'text' },
+    action: { column: 'action', type: 'text' },
+    resource: { column: 'resource_name', type: 'text' },
+    allow: { column: 'allow', type: 'boolean' },
+    at: { column: 'at', type: 'timestamptz' },
+  },
 };
 
 /** The table, with columns beside its own for what rules call otherwise. */

@@ -3,7 +3,7 @@ import Joi from 'joi';
 import type { Knex } from 'knex';
 import type { GuardedCall } from '../enforcement/access.ts';
 import { showReadable } from '../enforcement/mask.ts';
-import { accessibleBy, type FilterOptions } from '../enforcement/sql-filter.ts';
+import { type FilterOptions, narrow as narrowByRules } from '../enforcement/sql-filter.ts';
 import { AppError, invalidField } from '../errors.ts';
 import { type PageQuery, pageKeys } from '../http/page.ts';
 import { misfit } from '../policy/attributes.ts';
@@ -11,8 +11,8 @@ import type { Services } from '../services.ts';
 import {
   type DecisionSummaryRow,
   decisionAttributes,
+  decisionSource,
   decisionsAsResources,
-  resourceColumns,
 } from './decision-rows.ts';
 import { listReadable } from './list-readable.ts';
 
@@ -40,7 +40,7 @@ export const decisionFilter = Joi.object({
 });
 
 /** Whoever may not read the attribute learns nothing by a filter on it. */
-const attributeFiltered: Record<keyof DecisionFilter, keyof typeof resourceColumns> = {
+const attributeFiltered: Record<keyof DecisionFilter, string> = {
   principal: 'principal',
   action: 'action',
   resourceType: 'resource',
@@ -62,7 +62,15 @@ export async function listDecisions(
   const requestAbout = (row: object) => gatekeeper.accessRequest(req, snapshot, question, row);
   const select = decisionsAsResources(db).select(summaryColumns);
   const ability = await abilityOf(snapshot, principal);
-  narrow(select, { ...question, ability, context: requestAbout({}).context, columns: resourceColumns });
+  const type = snapshot.types.get(question.resource);
+  if (type?.evaluator === 'casl')
+    narrow(select, {
+      action: 'read',
+      ability,
+      context: requestAbout({}).context,
+      type,
+      source: decisionSource,
+    });
   applyFilter(select, query);
   return listReadable<DecisionSummaryRow, Partial<ReturnType<typeof presentSummary>>>(services, call, {
     page: (after, size) => pageAfter(select.clone(), after, size),
@@ -94,7 +102,7 @@ function filtersOf(query: DecisionFilter): (keyof DecisionFilter)[] {
 /** So that few rows are read in vain. What cannot be asked of the table is left to the decision on each row. */
 function narrow(select: Knex.QueryBuilder, options: FilterOptions): void {
   try {
-    accessibleBy(select, options);
+    narrowByRules(select, options);
   } catch (cause) {
     if (!(cause instanceof AppError)) throw cause;
   }

@@ -1,12 +1,19 @@
 /** The demo's documents: owner, department, status, and confidential notes that not everybody may read. */
 import Joi from 'joi';
 import { endpoint, type GuardedCall, type GuardedEndpoint, type LoadCall } from '../enforcement/access.ts';
+import { type ListQuery, listAccessible, listQuery } from '../enforcement/list.ts';
 import { maskFields } from '../enforcement/mask.ts';
-import { AppError } from '../errors.ts';
-import { type PageQuery, pageKeys } from '../http/page.ts';
+import {
+  changeRow,
+  createRow,
+  deleteAccessible,
+  deleteRow,
+  updateAccessible,
+  updateRow,
+} from '../enforcement/write.ts';
+import { pageShape } from '../http/page.ts';
 import type { Services } from '../services.ts';
 import { identityOf } from '../sessions/request-access.ts';
-import { listAccessible } from './list-accessible.ts';
 import { DocumentRow, type DocumentStatus } from './models.ts';
 
 interface DocumentBody {
@@ -42,47 +49,63 @@ const shape = Joi.object({
   updatedAt: Joi.date().iso(),
 });
 
-/** Attribute -> column, for lists. */
-export const documentColumns = {
-  id: 'id',
-  title: 'title',
-  body: 'body',
-  status: 'status',
-  ownerId: 'owner_id',
-  department: 'department',
-  notes: 'notes',
-  createdAt: 'created_at',
-  updatedAt: 'updated_at',
+const list = {
+  filters: { status: shape.extract('status'), ownerId: shape.extract('ownerId'), department: Joi.string() },
+  sorts: ['createdAt', 'updatedAt', 'title', 'status', 'department', 'notes'],
+  searchIn: ['title', 'body', 'notes'],
+  sortedBy: '-createdAt',
 };
+const bulk = Joi.object(list.filters).min(1).messages({ 'object.min': 'must name at least one filter' });
+const count = (name: string) => Joi.object({ [name]: Joi.number().integer() });
 
-/** List, read, create, change, delete, publish. */
+/** List, read, create, change, delete, publish; change and delete many. */
 export function documentEndpoints(services: Services): GuardedEndpoint[] {
   const { db } = services;
-  const load = ({ params: { id = '' } }: LoadCall) =>
-    DocumentRow.query(db).findById(id).select('*', db.raw('xmin::text AS row_version'));
+  const load = ({ params: { id = '' } }: LoadCall) => DocumentRow.query(db).findById(id);
   const one = {
     params,
     reply: { status: 200, description: 'The document, without the fields that may not be read', shape },
   };
   return [
-    endpoint<undefined, PageQuery>({
+    endpoint<undefined, ListQuery>({
       method: 'get',
       path,
       summary: 'List the documents you may read',
       access: { action: 'read', resource: 'document' },
-      query: Joi.object(pageKeys),
-      reply: {
-        status: 200,
-        description: 'A page',
-        shape: Joi.object({ items: Joi.array().items(shape), nextCursor: Joi.string().allow(null) }),
-      },
+      query: listQuery(list),
+      reply: { status: 200, description: 'A page', shape: pageShape(shape) },
       handle: async (call) => ({
         status: 200,
-        body: await listAccessible(services, call, {
-          model: DocumentRow,
-          resource: 'document',
-          columns: documentColumns,
-        }),
+        body: await listAccessible(services, call, { ...list, model: DocumentRow }),
+      }),
+    }),
+    endpoint<Partial<DocumentBody>, ListQuery>({
+      method: 'patch',
+      path,
+      summary: 'Change those of the documents asked for that you may change',
+      access: { action: 'update', resource: 'document' },
+      query: bulk,
+      body: change,
+      reply: { status: 200, description: 'How many', shape: count('changed') },
+      handle: async (call) => {
+        const columns = { ...call.body, updatedAt: new Date() };
+        const options = { filters: list.filters, fields: call.sentFields, columns };
+        return {
+          status: 200,
+          body: { changed: await updateAccessible<DocumentRow>(services, call, DocumentRow, options) },
+        };
+      },
+    }),
+    endpoint<undefined, ListQuery>({
+      method: 'delete',
+      path,
+      summary: 'Delete those of the documents asked for that you may delete',
+      access: { action: 'delete', resource: 'document' },
+      query: bulk,
+      reply: { status: 200, description: 'How many', shape: count('deleted') },
+      handle: async (call) => ({
+        status: 200,
+        body: { deleted: await deleteAccessible(services, call, DocumentRow, list.filters) },
       }),
     }),
     endpoint({
@@ -107,7 +130,7 @@ export function documentEndpoints(services: Services): GuardedEndpoint[] {
       reply: { status: 201, description: 'The document', shape },
       handle: async (call) => {
         const { createdAt: _now, ...columnsOfNew } = newDocument(call);
-        const row = await DocumentRow.query(db).insert(columnsOfNew).returning('*');
+        const row = await createRow<DocumentRow>(services, call, DocumentRow, columnsOfNew);
         return { ...(await answer(services, call, row, 201)), headers: { Location: `${path}/${row.id}` } };
       },
     }),
@@ -119,12 +142,11 @@ export function documentEndpoints(services: Services): GuardedEndpoint[] {
       body: change,
       access: { action: 'update', resource: 'document', load, writes: ({ sentFields }) => sentFields },
       handle: async (call) => {
-        const changed = { ...(call.context.loaded as DocumentRow), ...call.body };
-        await services.gatekeeper.requireAllowedAfter(call.context, changed);
+        const columns = { ...call.body, updatedAt: new Date() };
         return answer(
           services,
           call,
-          await patch(services, call.context.loaded as DocumentRow, call.body),
+          await updateRow<DocumentRow>(services, call, DocumentRow, columns),
           200,
         );
       },
@@ -136,9 +158,8 @@ export function documentEndpoints(services: Services): GuardedEndpoint[] {
       params,
       access: { action: 'delete', resource: 'document', load },
       reply: { status: 204, description: 'It is gone' },
-      errors: ['conflict'],
-      handle: async ({ context }) => {
-        if ((await unchanged(db, context.loaded as DocumentRow).delete()) === 0) throw changedMeanwhile();
+      handle: async (call) => {
+        await deleteRow(services, call, DocumentRow);
         return { status: 204 };
       },
     }),
@@ -148,13 +169,15 @@ export function documentEndpoints(services: Services): GuardedEndpoint[] {
       path: `${path}/:id/publish`,
       summary: 'Publish a document',
       access: { action: 'publish', resource: 'document', load },
-      handle: async (call) =>
-        answer(
+      handle: async (call) => {
+        const columns = { status: 'published' as const, updatedAt: new Date() };
+        return answer(
           services,
           call,
-          await patch(services, call.context.loaded as DocumentRow, { status: 'published' }),
+          await changeRow<DocumentRow>(services, call, DocumentRow, () => columns),
           200,
-        ),
+        );
+      },
     }),
   ];
 }
@@ -169,29 +192,6 @@ function newDocument({ body, req }: Pick<GuardedCall<DocumentBody>, 'body' | 're
     ownerId: account?.id ?? '',
     createdAt: new Date(),
   };
-}
-
-/** Writes only the row that was decided on: one that somebody changed in between is another question. */
-async function patch(
-  { db }: Services,
-  decidedOn: DocumentRow,
-  changes: Partial<DocumentRow>,
-): Promise<DocumentRow> {
-  const [row] = [
-    await unchanged(db, decidedOn)
-      .patch({ ...changes, updatedAt: new Date() })
-      .returning('*'),
-  ].flat();
-  if (!row) throw changedMeanwhile();
-  return row;
-}
-
-function unchanged(db: Services['db'], { id, rowVersion }: DocumentRow) {
-  return DocumentRow.query(db).findById(id).whereRaw('xmin::text = ?', [rowVersion]);
-}
-
-function changedMeanwhile(): AppError {
-  return new AppError('conflict', { message: 'it was changed or deleted in the meantime; read it again' });
 }
 
 /** The document as the caller may read it. Whoever could do something to it but may not read it sees nothing of it. */

@@ -2,13 +2,14 @@
 import type { GuardedEndpoint } from '../enforcement/access.ts';
 import type { Sources } from '../enforcement/source.ts';
 import type { Services } from '../services.ts';
-import { documentColumns, documentEndpoints } from './documents.ts';
-import { orderColumns, orderEndpoints } from './orders.ts';
+import { documentEndpoints } from './documents.ts';
+import { DocumentRow, OrderRow } from './models.ts';
+import { orderEndpoints } from './orders.ts';
 
 /** The tables behind the demo's resource types. */
 export const demoSources: Sources = new Map([
-  ['document', { table: 'documents', columns: documentColumns }],
-  ['order', { table: 'orders', columns: orderColumns }],
+  [DocumentRow.resource, DocumentRow.source],
+  [OrderRow.resource, OrderRow.source],
 ]);
 
 export function demoEndpoints(services: Services): GuardedEndpoint[] {

@@ -1,5 +1,6 @@
 /** The rows of the demo API. */
 import { Model } from 'objection';
+import type { Source } from '../enforcement/source.ts';
 
 abstract class DemoRow extends Model {
   declare id: string;
@@ -10,6 +11,21 @@ export type DocumentStatus = 'draft' | 'review' | 'published' | 'archived';
 
 export class DocumentRow extends DemoRow {
   static override tableName = 'documents';
+  static resource = 'document';
+  static source: Source = {
+    table: 'documents',
+    columns: {
+      id: { column: 'id', type: 'uuid', notNull: true },
+      title: { column: 'title', type: 'text', notNull: true },
+      body: { column: 'body', type: 'text', notNull: true },
+      status: { column: 'status', type: 'text', notNull: true },
+      ownerId: { column: 'owner_id', type: 'uuid', notNull: true },
+      department: { column: 'department', type: 'text' },
+      notes: { column: 'notes', type: 'text' },
+      createdAt: { column: 'created_at', type: 'timestamptz', notNull: true },
+      updatedAt: { column: 'updated_at', type: 'timestamptz', notNull: true },
+    },
+  };
   declare title: string;
   declare body: string;
   declare status: DocumentStatus;
@@ -17,12 +33,23 @@ export class DocumentRow extends DemoRow {
   declare department: string | null;
   declare notes: string | null;
   declare updatedAt: Date;
-  /** Of the transaction that wrote the row; only where it was asked for. */
-  declare rowVersion: string;
 }
 
 export class OrderRow extends DemoRow {
   static override tableName = 'orders';
+  static resource = 'order';
+  static source: Source = {
+    table: 'orders',
+    columns: {
+      id: { column: 'id', type: 'uuid', notNull: true },
+      amount: { column: 'amount', type: 'numeric(14,2)', notNull: true },
+      currency: { column: 'currency', type: 'text', notNull: true },
+      region: { column: 'region', type: 'text', notNull: true },
+      status: { column: 'status', type: 'text', notNull: true },
+      createdBy: { column: 'created_by', type: 'uuid', notNull: true },
+      createdAt: { column: 'created_at', type: 'timestamptz', notNull: true },
+    },
+  };
   declare amount: number;
   declare currency: string;
   declare region: string;

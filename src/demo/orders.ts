@@ -1,12 +1,13 @@
 /** The demo's orders: anybody places one, somebody else approves it, up to a limit of their own. */
 import Joi from 'joi';
 import { endpoint, type GuardedCall, type GuardedEndpoint, type LoadCall } from '../enforcement/access.ts';
+import { type ListQuery, listAccessible, listQuery } from '../enforcement/list.ts';
 import { maskFields } from '../enforcement/mask.ts';
+import { changeRow, createRow } from '../enforcement/write.ts';
 import { AppError } from '../errors.ts';
-import { type PageQuery, pageKeys } from '../http/page.ts';
+import { pageShape } from '../http/page.ts';
 import type { Services } from '../services.ts';
 import { identityOf } from '../sessions/request-access.ts';
-import { listAccessible } from './list-accessible.ts';
 import { OrderRow } from './models.ts';
 
 interface OrderBody {
@@ -34,15 +35,15 @@ const shape = Joi.object({
   createdAt: Joi.date().iso(),
 });
 
-/** Attribute -> column, for lists. */
-export const orderColumns = {
-  id: 'id',
-  amount: 'amount',
-  currency: 'currency',
-  region: 'region',
-  status: 'status',
-  createdBy: 'created_by',
-  createdAt: 'created_at',
+const list = {
+  filters: {
+    status: shape.extract('status'),
+    region: Joi.string(),
+    currency: Joi.string(),
+    createdBy: shape.extract('createdBy'),
+  },
+  sorts: ['createdAt', 'amount', 'region'],
+  sortedBy: '-createdAt',
 };
 
 /** List, read, place, approve. */
@@ -51,24 +52,16 @@ export function orderEndpoints(services: Services): GuardedEndpoint[] {
   const load = ({ params: { id = '' } }: LoadCall) => OrderRow.query(db).findById(id);
   const one = { params, reply: { status: 200, description: 'The order', shape } };
   return [
-    endpoint<undefined, PageQuery>({
+    endpoint<undefined, ListQuery>({
       method: 'get',
       path,
       summary: 'List the orders you may read',
       access: { action: 'read', resource: 'order' },
-      query: Joi.object(pageKeys),
-      reply: {
-        status: 200,
-        description: 'A page',
-        shape: Joi.object({ items: Joi.array().items(shape), nextCursor: Joi.string().allow(null) }),
-      },
+      query: listQuery(list),
+      reply: { status: 200, description: 'A page', shape: pageShape(shape) },
       handle: async (call) => ({
         status: 200,
-        body: await listAccessible(services, call, {
-          model: OrderRow,
-          resource: 'order',
-          columns: orderColumns,
-        }),
+        body: await listAccessible(services, call, { ...list, model: OrderRow }),
       }),
     }),
     endpoint({
@@ -90,7 +83,7 @@ export function orderEndpoints(services: Services): GuardedEndpoint[] {
       access: { action: 'create', resource: 'order', load: newOrder, writes: ({ sentFields }) => sentFields },
       reply: { status: 201, description: 'The order', shape },
       handle: async (call) => {
-        const row = await OrderRow.query(db).insert(newOrder(call)).returning('*');
+        const row = await createRow<OrderRow>(services, call, OrderRow, newOrder(call));
         return {
           status: 201,
           body: await readable(services, call, row),
@@ -106,13 +99,10 @@ export function orderEndpoints(services: Services): GuardedEndpoint[] {
       access: { action: 'approve', resource: 'order', load },
       errors: ['conflict'],
       handle: async (call) => {
-        const approved = await OrderRow.query(db)
-          .findById(call.params.id ?? '')
-          .where({ status: 'open' })
-          .patch({ status: 'approved' })
-          .returning('*');
-        const [row] = [approved].flat();
-        if (!row) throw new AppError('conflict', { message: 'it is approved already' });
+        const row = await changeRow<OrderRow>(services, call, OrderRow, ({ status }) => {
+          if (status === 'approved') throw new AppError('conflict', { message: 'it is approved already' });
+          return { status: 'approved' };
+        });
         return { status: 200, body: await readable(services, call, row) };
       },
     }),

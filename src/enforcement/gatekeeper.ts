@@ -52,6 +52,8 @@ export interface Gatekeeper {
   ): Allowed | Promise<Allowed>;
   /** Refuses, by name, those of `fields` that the request may not write. */
   requireFields(admitted: Admitted, fields: readonly string[]): Promise<void>;
+  /** Refuses unless the request that was let in is allowed on this row, too: as it is when it is locked, as it was stored. */
+  requireAllowedOn(admitted: Admitted, row: object): Promise<Admitted>;
   /** Nobody changes a resource into one that they could not change: refuses unless the request were allowed on it as well. */
   requireAllowedAfter(admitted: Admitted, changed: object): Promise<void>;
   /** The request as it would be decided, for further questions of a handler. */
@@ -111,6 +113,13 @@ export function gatekeeper({
       });
     });
   };
+  /** A second look at what was let in already: the decision log hears of it when it is denied. */
+  const decideOn = async ({ snapshot, request: admitted }: Admitted, row: object) => {
+    if (!admitted) throw new AppError('access_denied');
+    const resource = resourceOf(typeOf(snapshot, admitted.resource.type), row);
+    const request = { ...admitted, resource };
+    return { request, decision: await decisions.decide(snapshot, request, 'denied') };
+  };
   return {
     pin,
     accessRequest,
@@ -124,10 +133,13 @@ export function gatekeeper({
       const permitted = request && (await decisions.permittedFields(snapshot, request, written));
       refuseFields(written.filter((field) => !permitted?.has(field)));
     },
-    requireAllowedAfter: async ({ snapshot, request }, changed) => {
-      if (!request) throw new AppError('access_denied');
-      const resource = resourceOf(typeOf(snapshot, request.resource.type), changed);
-      const decision = await decisions.decide(snapshot, { ...request, resource });
+    requireAllowedOn: async (admitted, row) => {
+      const { request, decision } = await decideOn(admitted, row);
+      if (!decision.allow) throw accessDenied(decision);
+      return { snapshot: admitted.snapshot, request };
+    },
+    requireAllowedAfter: async (admitted, changed) => {
+      const { decision } = await decideOn(admitted, changed);
       if (!decision.allow)
         throw accessDenied(decision, `afterwards you could not change it any more: ${decision.reason}`);
     },

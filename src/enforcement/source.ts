@@ -1,12 +1,20 @@
 /** Where the rows of a resource type are: what the code registers, never what the policy says. */
 import type { ResourceType } from '../policy/policy.ts';
 import type { Database } from '../storage/postgres.ts';
+import type { ColumnType } from './sql/column.ts';
 
 /** A table, and the column of each attribute. */
 export interface Source {
   table: string;
-  /** Attribute -> column; what is not here cannot be asked of the table. `id` must be. */
-  columns: Readonly<Record<string, string>>;
+  /** By attribute; what is not here cannot be asked of the table. `id` must be. */
+  columns: Readonly<Record<string, Column>>;
+}
+
+export interface Column {
+  column: string;
+  type: ColumnType;
+  /** The database refuses NULL in it: then an index gives the order of a list by it. */
+  notNull?: true;
 }
 
 /** By resource type. */
@@ -15,29 +23,31 @@ export type Sources = ReadonlyMap<string, Source>;
 /** The declared attributes of one row; undefined: there is none. */
 export async function loadFromSource(
   db: Database,
-  { table, columns }: Source,
+  source: Source,
   type: ResourceType,
   id: string,
 ): Promise<Record<string, unknown> | undefined> {
+  const { table, columns } = source;
   const row: Row | undefined = await db(table)
     .select(selected(columns, type))
-    .whereRaw('??::text = ?', [columns['id'] ?? 'id', id])
+    .whereRaw('??::text = ?', [columns['id']?.column ?? 'id', id])
     .first();
-  return row && toAttributes(row, type);
+  return row && toAttributes(row, source);
 }
 
 /** Some rows, in the order of their ids: random ids make a fair sample. */
 export async function loadSamples(
   db: Database,
-  { table, columns }: Source,
+  source: Source,
   type: ResourceType,
   limit: number,
 ): Promise<Record<string, unknown>[]> {
+  const { table, columns } = source;
   const rows: Row[] = await db(table)
     .select(selected(columns, type))
-    .orderBy(columns['id'] ?? 'id')
+    .orderBy(columns['id']?.column ?? 'id')
     .limit(limit);
-  return rows.map((row) => toAttributes(row, type));
+  return rows.map((row) => toAttributes(row, source));
 }
 
 type Row = Record<string, unknown>;
@@ -45,17 +55,25 @@ type Row = Record<string, unknown>;
 /** Column by attribute, of those that the type declares. */
 function selected(columns: Source['columns'], type: ResourceType): Record<string, string> {
   const declared = Object.entries(columns).filter(([name]) => Object.hasOwn(type.attributes, name));
-  return Object.fromEntries(declared);
+  return Object.fromEntries(declared.map(([name, { column }]) => [name, column]));
 }
 
-function toAttributes(row: Row, type: ResourceType): Record<string, unknown> {
+/** A row whose columns are called as the attributes: as decisions see it. */
+export function toAttributes(row: Row, { columns }: Source): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [name, toAttribute(value, type, name)]),
+    Object.entries(row).map(([name, value]) => [
+      name,
+      isNumeric(columns[name]?.type) ? toNumber(value) : value,
+    ]),
   );
 }
 
-/** Postgres gives numerics as text. */
-function toAttribute(value: unknown, { attributes }: ResourceType, name: string): unknown {
-  const isNumber = attributes[name]?.type === 'number' || attributes[name]?.type === 'integer';
-  return isNumber && typeof value === 'string' ? Number(value) : value;
+function isNumeric(type: ColumnType | undefined): boolean {
+  return type !== undefined && /^(integer|numeric|double)/.test(type);
+}
+
+/** Postgres gives numerics, and integers of 64 bits, as text. */
+function toNumber(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(toNumber);
+  return typeof value === 'string' ? Number(value) : value;
 }

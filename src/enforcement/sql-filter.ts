@@ -1,52 +1,143 @@
 /** An ability as a WHERE: the rows of a table that the principal may do the action to, found by Postgres. */
 import type { Knex } from 'knex';
+import type { Model, ModelClass, QueryBuilderType } from 'objection';
 import { AppError } from '../errors.ts';
 import { requestFacts } from '../evaluators/rule-index.ts';
 import type { Ability, AbilityRule } from '../policy/ability.ts';
-import type { Condition, Operand } from '../policy/condition.ts';
+import { type Condition, isTemplate, type Operand } from '../policy/condition.ts';
 import { compileCondition, type Facts } from '../policy/matcher.ts';
-import { ANY_ACTION, ANY_TYPE } from '../policy/policy.ts';
+import { operators } from '../policy/operators.ts';
+import { ANY_ACTION, ANY_TYPE, type ResourceType } from '../policy/policy.ts';
+import type { Database } from '../storage/postgres.ts';
+import type { Source } from './source.ts';
+import { columnProblem, elementOfColumn, misfitColumn, testColumn, translateGroup } from './sql/column.ts';
+import { all, any, type Expression, FALSE, type Fragment, not, render } from './sql/expression.ts';
+import { Untranslatable } from './sql/untranslatable.ts';
 
-export interface FilterOptions {
+/** The rows of a resource type, and for what. */
+export interface Rows {
+  type: ResourceType;
+  source: Source;
+  /** How the query calls the table; left out: by its name. */
+  as?: string;
+}
+
+export interface FilterOptions extends Rows {
   ability: Ability;
   action: string;
-  resource: string;
   context: Facts;
-  /** Attribute -> column. A rule about any other attribute cannot be asked of the table. */
-  columns: Readonly<Record<string, string>>;
+  /** A dotted path: then those rows for which the action is allowed on that field. */
+  field?: string;
 }
-
-/** A boolean SQL expression that is never NULL, with its bound parameters. */
-interface Sql {
-  text: string;
-  bindings: Knex.RawBinding[];
-}
-
-const TRUE: Sql = { text: 'true', bindings: [] };
-const FALSE: Sql = { text: 'false', bindings: [] };
 
 /**
- * Narrows a query to the rows for which `decide` would allow the action. Rules are folded in CASL's order, so that the
- * last that matches a row settles it. Throws `internal_error` for a rule that cannot be asked of the table: a list is
- * never silently wider or narrower than the decisions.
+ * Narrows a query to the rows for which `decide` would allow the action. Throws `internal_error` with the rule's id for
+ * a rule that cannot be asked of the table: a list is never silently wider or narrower than the decisions.
  */
-export function accessibleBy(query: Knex.QueryBuilder, options: FilterOptions): Knex.QueryBuilder {
-  const { text, bindings } = filterSql(options);
-  return query.whereRaw(text, bindings);
+export function narrow<Query extends Narrowed>(query: Query, options: FilterOptions): Query {
+  return where(query, filterOf(options));
 }
 
-/** The expression itself. */
-export function filterSql({ ability, action, resource, context, columns }: FilterOptions): Sql {
+interface Narrowed {
+  whereRaw(sql: string, bindings: Knex.RawBinding[]): unknown;
+}
+
+/** Narrows a query by an expression. */
+export function where<Query extends Narrowed>(query: Query, expression: Expression): Query {
+  const { text, bindings } = render(expression);
+  query.whereRaw(text, [...bindings]);
+  return query;
+}
+
+/** A model whose rows are resources. */
+export interface ResourceModel<M extends Model = Model> extends ModelClass<M> {
+  resource: string;
+  source: Source;
+}
+
+export interface AccessibleOptions {
+  /** The resource types of the snapshot that the ability is made of. */
+  types: ReadonlyMap<string, ResourceType>;
+  /** The database or a transaction; left out: what the model is bound to. */
+  db?: Database;
+  /** Facts of the request, for rules that ask about them. */
+  context?: Facts;
+  as?: string;
+}
+
+/**
+ * The rows of a model for which `decide` would allow the action, as a query to go on with: count, order, join, page.
+ * Throws as `narrow` does.
+ */
+export function accessibleBy<M extends Model>(
+  ability: Ability,
+  action: string,
+  model: ResourceModel<M>,
+  { types, db, context = {}, as }: AccessibleOptions,
+): QueryBuilderType<M> {
+  const type = types.get(model.resource);
+  if (!type) throw new AppError('internal_error', { detail: `unknown resource type ${model.resource}` });
+  const query = model.query(db);
+  if (as !== undefined) query.alias(as);
+  const rows = { type, source: model.source, ...(as !== undefined && { as }) };
+  return narrow(query, { ability, action, context, ...rows });
+}
+
+/** The WHERE of it, with its parameters: `?` and `??` as in `knex.raw`. */
+export function filterSql(options: FilterOptions): Fragment {
+  return render(filterOf(options));
+}
+
+/** Rules are folded in CASL's order, so that the last that matches a row settles it. */
+export function filterOf(options: FilterOptions): Expression {
+  const { ability, action, context, type, field } = options;
   const facts = requestFacts({ action: { name: action }, context });
   let filter = FALSE;
-  for (const rule of ability.rules) {
-    if (!isAbout(rule, action, resource) || !compileCondition(rule.when)(facts)) continue;
-    // As in a decision on the row as a whole: a deny of some fields leaves the row.
-    if (rule.effect === 'deny' && rule.fields) continue;
-    const condition = translate(rule.condition, columns, rule.id);
-    filter = rule.effect === 'allow' ? or(filter, condition) : and(filter, not(condition));
+  for (const { effect, rules } of runsOf(ability.rules)) {
+    const conditions = rules
+      .filter(
+        (rule) =>
+          isAbout(rule, action, type.type) && covers(rule, field) && compileCondition(rule.when)(facts),
+      )
+      .map((rule) => conditionOf(rule, options));
+    if (conditions.length === 0) continue;
+    filter = effect === 'allow' ? any([filter, ...conditions]) : all([filter, ...conditions.map(not)]);
   }
-  return filter;
+  return filter === FALSE ? FALSE : all([filter, ...misfits(options).map(not)]);
+}
+
+/** Why attributes so declared cannot be asked of the table, by attribute. */
+export function columnProblems(
+  type: ResourceType,
+  { columns }: Source,
+): { attribute: string; message: string }[] {
+  return Object.entries(type.attributes).flatMap(([attribute, spec]) => {
+    const column = Object.hasOwn(columns, attribute) ? columns[attribute] : undefined;
+    const message = column && columnProblem(spec, column.type);
+    return message === undefined ? [] : [{ attribute, message }];
+  });
+}
+
+/** Why the condition of a rule cannot be asked of the table, whoever asks; undefined where it can. */
+export function conditionProblem(condition: Condition, rows: Rows): string | undefined {
+  try {
+    translate(withSamples(condition), rows);
+    return undefined;
+  } catch (cause) {
+    if (cause instanceof Untranslatable) return cause.message;
+    throw cause;
+  }
+}
+
+/** Rules side by side that have one effect. */
+function runsOf(rules: readonly AbilityRule[]): { effect: AbilityRule['effect']; rules: AbilityRule[] }[] {
+  const runs: { effect: AbilityRule['effect']; rules: AbilityRule[] }[] = [];
+  for (const rule of rules) {
+    const last = runs.at(-1);
+    if (last?.effect === rule.effect) last.rules.push(rule);
+    else runs.push({ effect: rule.effect, rules: [rule] });
+  }
+  return runs;
 }
 
 function isAbout(rule: AbilityRule, action: string, resource: string): boolean {
@@ -54,84 +145,77 @@ function isAbout(rule: AbilityRule, action: string, resource: string): boolean {
   return of(rule.actions, action, ANY_ACTION) && of(rule.subjects, resource, ANY_TYPE);
 }
 
-function translate(condition: Condition, columns: FilterOptions['columns'], ruleId: string): Sql {
+/** As in a decision: on the row as a whole, a deny of some fields leaves the row. */
+function covers({ effect, fields }: AbilityRule, field: string | undefined): boolean {
+  if (!fields) return true;
+  return field === undefined
+    ? effect === 'allow'
+    : fields.some((granted) => field === granted || field.startsWith(`${granted}.`));
+}
+
+function conditionOf(rule: AbilityRule, rows: Rows): Expression {
+  try {
+    return translate(rule.condition, rows);
+  } catch (cause) {
+    if (!(cause instanceof Untranslatable)) throw cause;
+    throw new AppError('internal_error', {
+      detail: `rule ${rule.id} cannot be asked of the table ${rows.source.table}: ${cause.message}`,
+      cause,
+    });
+  }
+}
+
+/** A condition about the rows, without templates. Throws `Untranslatable`. */
+export function translate(condition: Condition, rows: Rows): Expression {
   switch (condition.kind) {
-    case 'fixed':
-      return condition.value ? TRUE : FALSE;
-    case 'all':
-      return condition.of.map((part) => translate(part, columns, ruleId)).reduce(and, TRUE);
-    case 'any':
-      return condition.of.map((part) => translate(part, columns, ruleId)).reduce(or, FALSE);
-    case 'not':
-      return not(translate(condition.of, columns, ruleId));
-    case 'element':
-      throw untranslatable(ruleId, `$elemMatch on ${condition.path}`);
-    case 'test':
-      return translateTest(condition, columns, ruleId);
-  }
-}
-
-const orders: Partial<Record<string, string>> = { $lt: '<', $lte: '<=', $gt: '>', $gte: '>=' };
-
-/** NULL is a missing attribute: `coalesce` gives each test the answer that the decision gives to it. */
-function translateTest(
-  { path, operator, value }: Extract<Condition, { kind: 'test' }>,
-  columns: FilterOptions['columns'],
-  ruleId: string,
-): Sql {
-  const column = Object.hasOwn(columns, path) ? columns[path] : undefined;
-  if (column === undefined) throw untranslatable(ruleId, `the attribute ${path}`);
-  const order = orders[operator];
-  // Decisions order text by code unit; so does the collation C, whatever that of the database is. A date is text here, too.
-  const collation = typeof value === 'string' && !/^\d{4}-\d{2}-\d{2}T/.test(value) ? ' COLLATE "C"' : '';
-  if (order) return { text: `coalesce(??${collation} ${order} ?, false)`, bindings: [column, scalar(value)] };
-  switch (operator) {
-    case '$eq':
-      return { text: 'coalesce(?? = ?, false)', bindings: [column, scalar(value)] };
-    case '$ne':
-      return not(translateTest({ kind: 'test', path, operator: '$eq', value }, columns, ruleId));
-    case '$in':
-      return translateIn(column, value);
-    case '$nin':
-      return not(translateIn(column, value));
-    case '$exists':
-      return { text: value ? '?? IS NOT NULL' : '?? IS NULL', bindings: [column] };
+    case 'test': {
+      const [name = '', ...below] = condition.path.split('.');
+      return testColumn(columnOf(name, rows), below, condition);
+    }
+    case 'element': {
+      const [name = '', ...below] = condition.path.split('.');
+      return elementOfColumn(columnOf(name, rows), below, condition);
+    }
     default:
-      throw untranslatable(ruleId, `${operator} on ${path}`);
+      return translateGroup(condition, (part) => translate(part, rows));
   }
 }
 
-function translateIn(column: string, value: Operand): Sql {
-  const list = (Array.isArray(value) ? value : [value]).map(scalar);
-  if (list.length === 0) return FALSE;
-  return { text: `coalesce(?? IN (${list.map(() => '?').join(', ')}), false)`, bindings: [column, ...list] };
+/** What no decision takes, such as infinity where a number should be, denies the row. */
+function misfits(rows: Rows): Expression[] {
+  const { type, source } = rows;
+  return Object.entries(type.attributes)
+    .filter(([name]) => Object.hasOwn(source.columns, name))
+    .map(([name, spec]) => misfitColumn(columnOf(name, rows), spec));
 }
 
-function scalar(value: Operand): string | number | boolean {
-  if (typeof value === 'object')
-    throw new AppError('internal_error', { detail: 'a template was not settled' });
-  return value;
+function columnOf(name: string, { type, source, as }: Rows) {
+  const column = Object.hasOwn(source.columns, name) ? source.columns[name] : undefined;
+  if (!column) throw new Untranslatable(`${type.type}.${name} has no column in ${source.table}`);
+  const spec = type.attributes[name] ?? { type: 'string' };
+  const problem = columnProblem(spec, column.type);
+  if (problem !== undefined) throw new Untranslatable(`${type.type}.${name}: ${problem}`);
+  const path = `${as ?? source.table}.${column.column}`;
+  return { column: { text: '??', bindings: [path] }, type: column.type };
 }
 
-function and(a: Sql, b: Sql): Sql {
-  if (a === TRUE || b === FALSE) return b;
-  return b === TRUE || a === FALSE
-    ? a
-    : { text: `(${a.text} AND ${b.text})`, bindings: [...a.bindings, ...b.bindings] };
+/** With something in the place of each template: whether a test can be asked does not depend on what it is. */
+function withSamples(condition: Condition): Condition {
+  switch (condition.kind) {
+    case 'all':
+    case 'any':
+      return { ...condition, of: condition.of.map(withSamples) };
+    case 'not':
+    case 'element':
+      return { ...condition, of: withSamples(condition.of) };
+    case 'test':
+      return { ...condition, value: sample(condition.value, operators[condition.operator].takes === 'list') };
+    case 'fixed':
+      return condition;
+  }
 }
 
-function or(a: Sql, b: Sql): Sql {
-  if (a === FALSE || b === TRUE) return b;
-  return b === FALSE || a === TRUE
-    ? a
-    : { text: `(${a.text} OR ${b.text})`, bindings: [...a.bindings, ...b.bindings] };
-}
-
-function not(a: Sql): Sql {
-  if (a === TRUE) return FALSE;
-  return a === FALSE ? TRUE : { text: `NOT ${a.text}`, bindings: a.bindings };
-}
-
-function untranslatable(ruleId: string, what: string): AppError {
-  return new AppError('internal_error', { detail: `rule ${ruleId} cannot be asked of the table: ${what}` });
+function sample(value: Operand, list: boolean): Operand {
+  if (isTemplate(value)) return list ? ['sample'] : 'sample';
+  return Array.isArray(value) ? value.map((item) => (isTemplate(item) ? 'sample' : item)) : value;
 }

@@ -3,7 +3,13 @@ import type { RawRule } from '@casl/ability';
 import type { Ability, AbilityRule } from '../policy/ability.ts';
 import { isAlways } from '../policy/ability.ts';
 import type { Condition, TestOperator } from '../policy/condition.ts';
-import { ANY_TYPE, type AttributeSpec, type Query, type ResourceType } from '../policy/policy.ts';
+import {
+  ANY_TYPE,
+  type AttributeSpec,
+  type AttributeType,
+  type Query,
+  type ResourceType,
+} from '../policy/policy.ts';
 
 export interface PlainAbility {
   revision: number;
@@ -167,7 +173,7 @@ function plainTests(
     case '$gt':
     case '$gte':
       // Of two types, CASL compares 10 with "9". It also orders what is missing below everything.
-      if (!isOfOneType(declared(path))) return undefined;
+      if (!isOfItsType(value, declared(path))) return undefined;
       return operator === '$lt' || operator === '$lte'
         ? { [operator]: value, $exists: true }
         : { [operator]: value };
@@ -181,8 +187,14 @@ function plainTests(
   }
 }
 
-function isOfOneType(spec: AttributeSpec | undefined): boolean {
-  return spec !== undefined && (spec.type !== 'array' || spec.items !== undefined);
+/** Of a list: as its elements are declared. */
+function isOfItsType(value: unknown, spec: AttributeSpec | undefined): boolean {
+  const type = spec?.type === 'array' ? spec.items : spec?.type;
+  return typeof value === (type === 'number' || type === 'integer' ? 'number' : 'string') && isOrdered(type);
+}
+
+function isOrdered(type: AttributeType | undefined): boolean {
+  return type !== undefined && !['boolean', 'array', 'object'].includes(type);
 }
 
 function elementTests(

@@ -13,6 +13,15 @@ export const pageKeys = {
   cursor: Joi.string().max(1000),
 };
 
+/** What a list answers, for the API's description. */
+export function pageShape(item: Joi.Schema): Joi.ObjectSchema {
+  return Joi.object({
+    items: Joi.array().items(item),
+    nextCursor: Joi.string().allow(null),
+    total: Joi.number().integer(),
+  });
+}
+
 /** An opaque cursor made of the sort key of the last item shown. */
 export function encodeCursor(key: readonly string[]): string {
   return Buffer.from(JSON.stringify(key)).toString('base64url');

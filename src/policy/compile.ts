@@ -5,15 +5,34 @@ import { canonicalId } from './attributes.ts';
 import { checkCases } from './check-cases.ts';
 import { checkParts } from './check-parts.ts';
 import { checkRule, type Vocabulary } from './check-rule.ts';
-import { emptyPolicy, listOf, type Policy, type Role, type Rule } from './policy.ts';
+import type { Condition } from './condition.ts';
+import {
+  ANY_TYPE,
+  emptyPolicy,
+  listOf,
+  type Policy,
+  type ResourceType,
+  type Role,
+  type Rule,
+} from './policy.ts';
 import type { CompiledRule, Snapshot } from './snapshot.ts';
 
 export interface CompileOptions {
   revision: number;
   /** The names of the evaluators that a resource type may ask for. */
   evaluators: readonly string[];
+  /** Left out: rules are not held against tables, as when what is stored is read. */
+  tables?: TableCheck;
   /** The snapshot before: rules that are the same object, under the same vocabulary, are not read again. */
   previous?: Snapshot;
+}
+
+/** What the tables behind resource types can be asked; it is enforcement that knows. */
+export interface TableCheck {
+  /** Attributes that the type's table holds in columns of another kind, and what is wrong with them. */
+  attributes(type: ResourceType): { attribute: string; message: string }[];
+  /** Why a list of the type could not be narrowed by the condition; undefined where it can, or there is no table. */
+  condition(type: ResourceType, condition: Condition): string | undefined;
 }
 
 export type Compiled =
@@ -25,7 +44,8 @@ export function compile(policy: Policy, options: CompileOptions): Compiled {
   const problems = checkParts(policy, options.evaluators);
   const types = new Map(policy.resourceTypes.map((type) => [type.type, type]));
   const roles = new Map(policy.roles.map((role) => [role.key, role]));
-  const rules = compileRules(policy, { types, roles: new Set(roles.keys()) }, options.previous, problems);
+  problems.push(...checkColumns(policy, options));
+  const rules = compileRules(policy, { types, roles: new Set(roles.keys()) }, options, problems);
   problems.push(...checkCases(policy, types, roles));
   if (problems.length > 0) return { problems };
   const snapshot: Snapshot = {
@@ -110,7 +130,7 @@ export function order(a: string, b: string): number {
 function compileRules(
   policy: Policy,
   vocabulary: Vocabulary,
-  previous: Snapshot | undefined,
+  { previous, tables }: CompileOptions,
   problems: Problem[],
 ): CompiledRule[] {
   const reusable = previous && sameVocabulary(policy, previous.policy) ? previous.rules : undefined;
@@ -119,8 +139,40 @@ function compileRules(
     if (before?.source === rule) return before;
     const checked = checkRule(rule, vocabulary, `/rules/${index}`);
     problems.push(...checked.problems);
+    if (tables && checked.problems.length === 0)
+      problems.push(
+        ...checkTables(rule, checked.condition, vocabulary, tables, `/rules/${index}/conditions`),
+      );
     return compileRule(rule, checked.condition, checked.when);
   });
+}
+
+/** A list could be made neither wider nor narrower than the decisions, so such a rule is refused. */
+function checkTables(
+  { subject }: Rule,
+  condition: Condition,
+  { types }: Vocabulary,
+  tables: TableCheck,
+  pointer: string,
+): Problem[] {
+  const names = listOf(subject);
+  const about = names.includes(ANY_TYPE) ? [...types.values()] : names.map((name) => types.get(name));
+  return about.flatMap((type) => {
+    const found = type && tables.condition(type, condition);
+    const message = `cannot be asked of the table of ${type?.type}, so that lists would disagree: ${found}`;
+    return found === undefined ? [] : [{ pointer, code: 'untranslatable', message }];
+  });
+}
+
+function checkColumns({ resourceTypes }: Policy, { tables, previous }: CompileOptions): Problem[] {
+  if (!tables || resourceTypes === previous?.policy.resourceTypes) return [];
+  return resourceTypes.flatMap((type, index) =>
+    tables.attributes(type).map(({ attribute, message }) => ({
+      pointer: `/resourceTypes/${index}/attributes/${attribute}`,
+      code: 'untranslatable',
+      message,
+    })),
+  );
 }
 
 function sameVocabulary(policy: Policy, before: Policy): boolean {

@@ -1,7 +1,7 @@
 /** The policy in force on this node: one reference to one snapshot, swapped whole. */
 import { AppError, type Problem, policyInvalid } from '../errors.ts';
 import type { Database } from '../storage/postgres.ts';
-import { compile, emptySnapshot } from './compile.ts';
+import { compile, emptySnapshot, type TableCheck } from './compile.ts';
 import type { Policy } from './policy.ts';
 import type { Snapshot } from './snapshot.ts';
 import { currentRevision, loadPolicy } from './store.ts';
@@ -10,6 +10,8 @@ export interface LivePolicyOptions {
   db: Database;
   evaluators: readonly string[];
   staleAfterMs: number;
+  /** What is new is held against these. */
+  tables?: TableCheck;
   /** Called after each swap. */
   onAdopted?(snapshot: Snapshot): void;
   /** Called once for each published revision that cannot be compiled here, and when none can be read; the one before stays in force. */
@@ -59,12 +61,22 @@ export class LivePolicy {
     };
   }
 
-  /** Compiles a policy against what this node knows, without putting it in force. Throws `policy_invalid`. */
+  /** Compiles a new policy against what this node knows, without putting it in force. Throws `policy_invalid`. */
   compile(policy: Policy, revision: number): Snapshot {
+    return this.#compile(policy, revision, this.#options.tables);
+  }
+
+  /** Compiles what is stored: it was accepted, so it is not held against tables that came later. Throws `policy_invalid`. */
+  compileStored(policy: Policy, revision: number): Snapshot {
+    return this.#compile(policy, revision, undefined);
+  }
+
+  #compile(policy: Policy, revision: number, tables: TableCheck | undefined): Snapshot {
     const previous = this.#snapshot;
     const { snapshot, problems } = compile(policy, {
       revision,
       evaluators: this.#options.evaluators,
+      ...(tables && { tables }),
       ...(previous && { previous }),
     });
     if (!snapshot) throw policyInvalid(problems);
@@ -80,7 +92,7 @@ export class LivePolicy {
     }
     const { revision, policy } = await loadPolicy(this.#options.db, this.#snapshot?.policy);
     if (this.#snapshot?.revision !== revision)
-      this.adopt(revision === 0 ? emptySnapshot() : this.compile(policy, revision));
+      this.adopt(revision === 0 ? emptySnapshot() : this.compileStored(policy, revision));
     this.#confirmedAtMs = asked;
   }
 

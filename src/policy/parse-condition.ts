@@ -137,7 +137,7 @@ function readElement(
     return refuse(reading, at, 'operator_unfit', `$elemMatch needs an array, this is a ${spec.type}`);
   if (!isPlainObject(query) || Object.keys(query).length === 0)
     return refuse(reading, at, 'type', 'must be an object of operators, or a query about the element');
-  const element = spec ? elementOf(spec) : undefined;
+  const element = spec?.items ? elementOf(spec) : undefined;
   const ofOperators = Object.keys(query).every((key) => key.startsWith('$') && !groupOperators.includes(key));
   const elementScope: Scope = { ...reading.scope, resolve: (inner) => resolveBelow(inner, spec) };
   const inner = ofOperators

@@ -79,7 +79,7 @@ export async function snapshotInForce(trx: Transaction, live: LivePolicy): Promi
   const known = live.snapshot;
   if ((await currentRevision(trx)) === known.revision) return known;
   const { revision, policy } = await loadPolicy(trx, known.policy);
-  return live.compile(policy, revision);
+  return live.compileStored(policy, revision);
 }
 
 function compileNext(policy: Policy, before: Snapshot, { live, locate }: PublishOptions): Snapshot {
