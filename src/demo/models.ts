@@ -22,8 +22,8 @@ export class DocumentRow extends DemoRow {
       ownerId: { column: 'owner_id', type: 'uuid', notNull: true },
       department: { column: 'department', type: 'text' },
       notes: { column: 'notes', type: 'text' },
-      createdAt: { column: 'created_at', type: 'timestamptz', notNull: true },
-      updatedAt: { column: 'updated_at', type: 'timestamptz', notNull: true },
+      createdAt: { column: 'created_at', type: 'timestamptz', notNull: true, checked: true },
+      updatedAt: { column: 'updated_at', type: 'timestamptz', notNull: true, checked: true },
     },
   };
   declare title: string;
@@ -42,12 +42,12 @@ export class OrderRow extends DemoRow {
     table: 'orders',
     columns: {
       id: { column: 'id', type: 'uuid', notNull: true },
-      amount: { column: 'amount', type: 'numeric(14,2)', notNull: true },
+      amount: { column: 'amount', type: 'numeric(14,2)', notNull: true, checked: true },
       currency: { column: 'currency', type: 'text', notNull: true },
       region: { column: 'region', type: 'text', notNull: true },
       status: { column: 'status', type: 'text', notNull: true },
       createdBy: { column: 'created_by', type: 'uuid', notNull: true },
-      createdAt: { column: 'created_at', type: 'timestamptz', notNull: true },
+      createdAt: { column: 'created_at', type: 'timestamptz', notNull: true, checked: true },
     },
   };
   declare amount: number;

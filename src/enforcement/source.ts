@@ -15,6 +15,8 @@ export interface Column {
   type: ColumnType;
   /** The database refuses NULL in it: then an index gives the order of a list by it. */
   notNull?: true;
+  /** A CHECK of the table keeps out what no decision takes, such as infinity: then a list need not ask for it. */
+  checked?: true;
 }
 
 /** By resource type. */

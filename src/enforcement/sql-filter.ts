@@ -3,13 +3,13 @@ import type { Knex } from 'knex';
 import type { Model, ModelClass, QueryBuilderType } from 'objection';
 import { AppError } from '../errors.ts';
 import { requestFacts } from '../evaluators/rule-index.ts';
-import type { Ability, AbilityRule } from '../policy/ability.ts';
+import { type Ability, type AbilityRule, isAlways } from '../policy/ability.ts';
 import { type Condition, isTemplate, type Operand } from '../policy/condition.ts';
 import { compileCondition, type Facts } from '../policy/matcher.ts';
 import { operators } from '../policy/operators.ts';
-import { ANY_ACTION, ANY_TYPE, type ResourceType } from '../policy/policy.ts';
+import { ANY_ACTION, ANY_TYPE, type AttributeSpec, type ResourceType } from '../policy/policy.ts';
 import type { Database } from '../storage/postgres.ts';
-import type { Source } from './source.ts';
+import type { Column, Source } from './source.ts';
 import { columnProblem, elementOfColumn, misfitColumn, testColumn, translateGroup } from './sql/column.ts';
 import { all, any, type Expression, FALSE, type Fragment, not, render } from './sql/expression.ts';
 import { Untranslatable } from './sql/untranslatable.ts';
@@ -88,20 +88,35 @@ export function filterSql(options: FilterOptions): Fragment {
   return render(filterOf(options));
 }
 
-/** Rules are folded in CASL's order, so that the last that matches a row settles it. */
+/** What abilities came to: whoever pages through a list asks the same again. What asks about the request is made each time. */
+const filters = new WeakMap<Ability, { of: FilterOptions; filter: Expression }[]>();
+
+/** What a row must meet for the action to be allowed on it. Throws as `narrow` does. */
 export function filterOf(options: FilterOptions): Expression {
-  const { ability, action, context, type, field } = options;
-  const facts = requestFacts({ action: { name: action }, context });
+  const { ability, action, type, source, field, as } = options;
+  const known = filters.get(ability) ?? [];
+  const before = known.find(
+    ({ of }) =>
+      of.action === action && of.type === type && of.source === source && of.field === field && of.as === as,
+  );
+  if (before) return before.filter;
+  const about = ability.rules.filter((rule) => isAbout(rule, action, type.type) && covers(rule, field));
+  const filter = foldRules(about, options);
+  if (about.every(({ when }) => isAlways(when)))
+    filters.set(ability, [...known, { of: { ...options, context: {} }, filter }]);
+  return filter;
+}
+
+/** Rules are folded in CASL's order, so that the last that matches a row settles it. */
+function foldRules(about: readonly AbilityRule[], options: FilterOptions): Expression {
+  const facts = requestFacts({ action: { name: options.action }, context: options.context });
   let filter = FALSE;
-  for (const { effect, rules } of runsOf(ability.rules)) {
+  for (const { effect, rules } of runsOf(about)) {
     const conditions = rules
-      .filter(
-        (rule) =>
-          isAbout(rule, action, type.type) && covers(rule, field) && compileCondition(rule.when)(facts),
-      )
+      .filter(({ when }) => isAlways(when) || compileCondition(when)(facts))
       .map((rule) => conditionOf(rule, options));
     if (conditions.length === 0) continue;
-    filter = effect === 'allow' ? any([filter, ...conditions]) : all([filter, ...conditions.map(not)]);
+    filter = effect === 'allow' ? any([filter, ...conditions]) : all([filter, not(any(conditions))]);
   }
   return filter === FALSE ? FALSE : all([filter, ...misfits(options).map(not)]);
 }
@@ -185,8 +200,13 @@ export function translate(condition: Condition, rows: Rows): Expression {
 function misfits(rows: Rows): Expression[] {
   const { type, source } = rows;
   return Object.entries(type.attributes)
-    .filter(([name]) => Object.hasOwn(source.columns, name))
+    .filter(([name, spec]) => Object.hasOwn(source.columns, name) && !isChecked(source.columns[name], spec))
     .map(([name, spec]) => misfitColumn(columnOf(name, rows), spec));
+}
+
+/** No CHECK is asked for that numbers are whole. */
+function isChecked(column: Column | undefined, { type }: AttributeSpec): boolean {
+  return column?.checked === true && (type !== 'integer' || column.type === 'integer');
 }
 
 function columnOf(name: string, { type, source, as }: Rows) {
