@@ -12,8 +12,9 @@ export type DocumentStatus = 'draft' | 'review' | 'published' | 'archived';
 export class DocumentRow extends DemoRow {
   static override tableName = 'documents';
   static resource = 'document';
-  static source: Source = {
+  static source = {
     table: 'documents',
+    sortedBy: '-createdAt',
     columns: {
       id: { column: 'id', type: 'uuid', notNull: true },
       title: { column: 'title', type: 'text', notNull: true },
@@ -25,7 +26,7 @@ export class DocumentRow extends DemoRow {
       createdAt: { column: 'created_at', type: 'timestamptz', notNull: true, checked: true },
       updatedAt: { column: 'updated_at', type: 'timestamptz', notNull: true, checked: true },
     },
-  };
+  } satisfies Source;
   declare title: string;
   declare body: string;
   declare status: DocumentStatus;
@@ -38,8 +39,9 @@ export class DocumentRow extends DemoRow {
 export class OrderRow extends DemoRow {
   static override tableName = 'orders';
   static resource = 'order';
-  static source: Source = {
+  static source = {
     table: 'orders',
+    sortedBy: '-createdAt',
     columns: {
       id: { column: 'id', type: 'uuid', notNull: true },
       amount: { column: 'amount', type: 'numeric(14,2)', notNull: true, checked: true },
@@ -49,7 +51,7 @@ export class OrderRow extends DemoRow {
       createdBy: { column: 'created_by', type: 'uuid', notNull: true },
       createdAt: { column: 'created_at', type: 'timestamptz', notNull: true, checked: true },
     },
-  };
+  } satisfies Source;
   declare amount: number;
   declare currency: string;
   declare region: string;

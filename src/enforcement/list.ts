@@ -179,7 +179,7 @@ function searchFor(
   });
 }
 
-interface Order {
+export interface Order {
   /** The column, with its table. */
   path: string;
   column: Column;
@@ -188,7 +188,8 @@ interface Order {
   isDescending: boolean;
 }
 
-function orderOf(name: string, { source: { table, columns } }: FilterOptions): Order {
+/** The order by an attribute, `-` before it: descending. */
+export function orderOf(name: string, { source: { table, columns } }: Pick<FilterOptions, 'source'>): Order {
   const column = columns[name.replace('-', '')];
   const id = columns['id'];
   if (!column || !id)
@@ -203,7 +204,10 @@ function orderOf(name: string, { source: { table, columns } }: FilterOptions): O
 }
 
 /** What is missing comes last. Rows of one place are in the order of their ids. */
-function inOrder(rows: Knex.QueryBuilder, { path, column, idPath, isDescending }: Order): Knex.QueryBuilder {
+export function inOrder(
+  rows: Knex.QueryBuilder,
+  { path, column, idPath, isDescending }: Order,
+): Knex.QueryBuilder {
   const direction = isDescending ? 'DESC' : 'ASC';
   return rows.orderByRaw(`?? ${direction}${column.notNull ? '' : ' NULLS LAST'}, ?? ${direction}`, [
     path,

@@ -8,6 +8,8 @@ export interface Source {
   table: string;
   /** By attribute; what is not here cannot be asked of the table. `id` must be. */
   columns: Readonly<Record<string, Column>>;
+  /** The attribute in whose order lists are unless another is asked for; `-` before it: descending. Left out: by id. */
+  sortedBy?: string;
 }
 
 export interface Column {

@@ -100,7 +100,7 @@ export function filterOf(options: FilterOptions): Expression {
       of.action === action && of.type === type && of.source === source && of.field === field && of.as === as,
   );
   if (before) return before.filter;
-  const about = ability.rules.filter((rule) => isAbout(rule, action, type.type) && covers(rule, field));
+  const about = rulesAbout(ability.rules, action, type.type).filter((rule) => covers(rule, field));
   const filter = foldRules(about, options);
   if (about.every(({ when }) => isAlways(when)))
     filters.set(ability, [...known, { of: { ...options, context: {} }, filter }]);
@@ -155,9 +155,16 @@ function runsOf(rules: readonly AbilityRule[]): { effect: AbilityRule['effect'];
   return runs;
 }
 
-function isAbout(rule: AbilityRule, action: string, resource: string): boolean {
+/** Those of the rules that are about the action on the resource type. */
+export function rulesAbout<R extends Pick<AbilityRule, 'actions' | 'subjects'>>(
+  rules: readonly R[],
+  action: string,
+  resource: string,
+): R[] {
   const of = (list: readonly string[], one: string, any: string) => list.includes(one) || list.includes(any);
-  return of(rule.actions, action, ANY_ACTION) && of(rule.subjects, resource, ANY_TYPE);
+  return rules.filter(
+    (rule) => of(rule.actions, action, ANY_ACTION) && of(rule.subjects, resource, ANY_TYPE),
+  );
 }
 
 /** As in a decision: on the row as a whole, a deny of some fields leaves the row. */
