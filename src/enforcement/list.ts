@@ -152,9 +152,23 @@ function requireReadable(parameter: string, attribute: string, filter: FilterOpt
   if (!isReadable(attribute, filter)) throw denied(parameter, attribute);
 }
 
-/** Whether the attribute may be read on each row of the list: the same rules, and no others, let both be read. */
+/**
+ * Whether the attribute, with all its parts, may be read on each row of the list: the same rules, and no others, let both
+ * be read. What the type does not declare is shown to nobody.
+ */
 function isReadable(attribute: string, filter: FilterOptions): boolean {
-  return JSON.stringify(filterSql({ ...filter, field: attribute })) === JSON.stringify(filterSql(filter));
+  if (attribute !== 'id' && !Object.hasOwn(filter.type.attributes, attribute)) return false;
+  const whole = JSON.stringify(filterSql(filter));
+  return withParts([attribute], filter).every(
+    (field) => JSON.stringify(filterSql({ ...filter, field })) === whole,
+  );
+}
+
+/** The fields, and their parts that rules name: who is denied a part does not have the whole. */
+export function withParts(fields: readonly string[], { ability }: FilterOptions): string[] {
+  const named = new Set(ability.rules.flatMap((rule) => rule.fields ?? []));
+  const parts = [...named].filter((name) => fields.some((field) => name.startsWith(`${field}.`)));
+  return [...fields, ...parts];
 }
 
 function denied(parameter: string, attribute: string): AppError {
