@@ -7,7 +7,7 @@ import type { Ability, AbilityRule } from '../policy/ability.ts';
 import { type Condition, isTemplate, type Operand } from '../policy/condition.ts';
 import { compileCondition, type Facts } from '../policy/matcher.ts';
 import { operators } from '../policy/operators.ts';
-import { ANY_ACTION, ANY_TYPE, type ResourceType } from '../policy/policy.ts';
+import { ANY_ACTION, ANY_TYPE, type AttributeSpec, type ResourceType } from '../policy/policy.ts';
 import type { Database } from '../storage/postgres.ts';
 import type { Source } from './source.ts';
 import { columnProblem, elementOfColumn, misfitColumn, testColumn, translateGroup } from './sql/column.ts';
@@ -67,7 +67,8 @@ export interface AccessibleOptions {
 
 /**
  * The rows of a model for which `decide` would allow the action, as a query to go on with: count, order, join, page.
- * Throws as `narrow` does.
+ * What is asked beside it with `or` belongs in one `where((group) => …)`: `orWhere` on the query itself would add rows that
+ * were never decided on. Throws as `narrow` does.
  */
 export function accessibleBy<M extends Model>(
   ability: Ability,
@@ -91,6 +92,8 @@ export function filterSql(options: FilterOptions): Fragment {
 /** Rules are folded in CASL's order, so that the last that matches a row settles it. */
 export function filterOf(options: FilterOptions): Expression {
   const { ability, action, context, type, field } = options;
+  // A rule about every action is about none that the type does not have.
+  if (!type.actions.includes(action)) return FALSE;
   const facts = requestFacts({ action: { name: action }, context });
   let filter = FALSE;
   for (const { effect, rules } of runsOf(ability.rules)) {
@@ -111,7 +114,7 @@ export function columnProblems(
   type: ResourceType,
   { columns }: Source,
 ): { attribute: string; message: string }[] {
-  return Object.entries(type.attributes).flatMap(([attribute, spec]) => {
+  return Object.entries(declaredOf(type)).flatMap(([attribute, spec]) => {
     const column = Object.hasOwn(columns, attribute) ? columns[attribute] : undefined;
     const message = column && columnProblem(spec, column.type);
     return message === undefined ? [] : [{ attribute, message }];
@@ -184,15 +187,20 @@ export function translate(condition: Condition, rows: Rows): Expression {
 /** What no decision takes, such as infinity where a number should be, denies the row. */
 function misfits(rows: Rows): Expression[] {
   const { type, source } = rows;
-  return Object.entries(type.attributes)
+  return Object.entries(declaredOf(type))
     .filter(([name]) => Object.hasOwn(source.columns, name))
     .map(([name, spec]) => misfitColumn(columnOf(name, rows), spec));
+}
+
+/** As in a decision: what a resource is known by is an attribute, declared or not. */
+function declaredOf({ attributes }: ResourceType): Record<string, AttributeSpec> {
+  return { id: { type: 'string' }, ...attributes };
 }
 
 function columnOf(name: string, { type, source, as }: Rows) {
   const column = Object.hasOwn(source.columns, name) ? source.columns[name] : undefined;
   if (!column) throw new Untranslatable(`${type.type}.${name} has no column in ${source.table}`);
-  const spec = type.attributes[name] ?? { type: 'string' };
+  const spec = declaredOf(type)[name] ?? { type: 'string' };
   const problem = columnProblem(spec, column.type);
   if (problem !== undefined) throw new Untranslatable(`${type.type}.${name}: ${problem}`);
   const path = `${as ?? source.table}.${column.column}`;
