@@ -67,7 +67,8 @@ export interface AccessibleOptions {
 
 /**
  * The rows of a model for which `decide` would allow the action, as a query to go on with: count, order, join, page.
- * Throws as `narrow` does.
+ * What is asked beside it with `or` belongs in one `where((group) => …)`: `orWhere` on the query itself would add rows that
+ * were never decided on. Throws as `narrow` does.
  */
 export function accessibleBy<M extends Model>(
   ability: Ability,
@@ -94,6 +95,8 @@ const filters = new WeakMap<Ability, { of: FilterOptions; filter: Expression }[]
 /** What a row must meet for the action to be allowed on it. Throws as `narrow` does. */
 export function filterOf(options: FilterOptions): Expression {
   const { ability, action, type, source, field, as } = options;
+  // A rule about every action is about none that the type does not have.
+  if (!type.actions.includes(action)) return FALSE;
   const known = filters.get(ability) ?? [];
   const before = known.find(
     ({ of }) =>
@@ -126,7 +129,7 @@ export function columnProblems(
   type: ResourceType,
   { columns }: Source,
 ): { attribute: string; message: string }[] {
-  return Object.entries(type.attributes).flatMap(([attribute, spec]) => {
+  return Object.entries(declaredOf(type)).flatMap(([attribute, spec]) => {
     const column = Object.hasOwn(columns, attribute) ? columns[attribute] : undefined;
     const message = column && columnProblem(spec, column.type);
     return message === undefined ? [] : [{ attribute, message }];
@@ -206,9 +209,14 @@ export function translate(condition: Condition, rows: Rows): Expression {
 /** What no decision takes, such as infinity where a number should be, denies the row. */
 function misfits(rows: Rows): Expression[] {
   const { type, source } = rows;
-  return Object.entries(type.attributes)
+  return Object.entries(declaredOf(type))
     .filter(([name, spec]) => Object.hasOwn(source.columns, name) && !isChecked(source.columns[name], spec))
     .map(([name, spec]) => misfitColumn(columnOf(name, rows), spec));
+}
+
+/** As in a decision: what a resource is known by is an attribute, declared or not. */
+function declaredOf({ attributes }: ResourceType): Record<string, AttributeSpec> {
+  return { id: { type: 'string' }, ...attributes };
 }
 
 /** No CHECK is asked for that numbers are whole. */
@@ -219,7 +227,7 @@ function isChecked(column: Column | undefined, { type }: AttributeSpec): boolean
 function columnOf(name: string, { type, source, as }: Rows) {
   const column = Object.hasOwn(source.columns, name) ? source.columns[name] : undefined;
   if (!column) throw new Untranslatable(`${type.type}.${name} has no column in ${source.table}`);
-  const spec = type.attributes[name] ?? { type: 'string' };
+  const spec = declaredOf(type)[name] ?? { type: 'string' };
   const problem = columnProblem(spec, column.type);
   if (problem !== undefined) throw new Untranslatable(`${type.type}.${name}: ${problem}`);
   const path = `${as ?? source.table}.${column.column}`;
