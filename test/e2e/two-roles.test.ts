@@ -4,10 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dropOldDecisions } from '../../src/audit/decision-partitions.ts';
+import { grantsTo, mayChangeTrail } from '../../src/storage/gateway-role.ts';
+import { openPool } from '../../src/storage/postgres.ts';
 import { logIn, makeDatabase, registerAndLogIn, startGateway, type TestGateway } from '../harness.ts';
 import { ok, rulesPath, usersPath } from '../http/admin/staff.ts';
 import { verifyTrail } from '../http/audit/trail.ts';
-import { castellan } from './process.ts';
+import { castellan, killLeftovers, startNode } from './process.ts';
 import { sql } from './sql.ts';
 
 describe('a role that owns the tables, and one that runs the gateway', function () {
@@ -54,12 +56,17 @@ describe('a role that owns the tables, and one that runs the gateway', function 
     [ownerUrl, runnerUrl] = [as(owner), as(runner)];
   });
   after(async () => {
+    killLeftovers();
     await gateway?.close();
     for (const role of [owner, runner]) {
       await sql(superUrl, `DROP OWNED BY ${role} CASCADE`).catch(() => {});
       await sql(superUrl, `ALTER DATABASE ${databaseOf(superUrl)} OWNER TO CURRENT_USER`);
       await sql(superUrl, `DROP ROLE IF EXISTS ${role}`);
     }
+  });
+
+  it('is what the embedded PostgreSQL gives its gateway', () => {
+    assert.equal(documented(2).replace('BEGIN;\n', '').replace('COMMIT;\n', ''), grantsTo(runner));
   });
 
   it('the runner cannot migrate, and says who can', async () => {
@@ -103,6 +110,60 @@ describe('a role that owns the tables, and one that runs the gateway', function 
     assert.doesNotMatch(gateway.logged(), /permission denied|must be owner/);
     assert.deepEqual((await verifyTrail(runnerUrl)).problems, []);
   });
+
+  it('a start says in one line that its role could change the trail, and nothing where it could not', async () => {
+    const warnings = async (url: string) => {
+      const node = await startNode({ DATABASE_URL: url });
+      assert.equal(await node.stop(), 0);
+      const lines = node.stdout().split('\n');
+      return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line).msg);
+    };
+    for (const url of [superUrl, ownerUrl]) {
+      const told = await warnings(url);
+      assert.equal(told.length, 1);
+      assert.match(told[0], /could change the audit trail; .*docs\/operations\.md/);
+    }
+    assert.deepEqual(await warnings(runnerUrl), []);
+  });
+
+  const helpful: Record<string, [given: string, taken: string]> = {
+    'change entries': [
+      `GRANT UPDATE ON audit_entries TO ${runner}`,
+      `REVOKE UPDATE ON audit_entries FROM ${runner}`,
+    ],
+    'remove entries': [
+      `GRANT DELETE ON audit_entries TO ${runner}`,
+      `REVOKE DELETE ON audit_entries FROM ${runner}`,
+    ],
+    'hang triggers on them': [
+      `GRANT TRIGGER ON audit_entries TO ${runner}`,
+      `REVOKE TRIGGER ON audit_entries FROM ${runner}`,
+    ],
+    'move the head': [
+      `GRANT UPDATE ON audit_head TO ${runner}`,
+      `REVOKE UPDATE ON audit_head FROM ${runner}`,
+    ],
+    'become the owner': [
+      `ALTER SCHEMA public OWNER TO CURRENT_USER; ALTER ROLE ${runner} NOINHERIT; GRANT ${owner} TO ${runner}`,
+      `ALTER SCHEMA public OWNER TO ${owner}; REVOKE ${owner} FROM ${runner}`,
+    ],
+    'drop whatever is in the schema': [
+      `ALTER SCHEMA public OWNER TO ${runner}`,
+      `ALTER SCHEMA public OWNER TO ${owner}`,
+    ],
+  };
+  for (const [what, [given, taken]] of Object.entries(helpful))
+    it(`a role that may ${what} could change the trail`, async () => {
+      const db = openPool({ url: runnerUrl, poolMax: 1 });
+      try {
+        assert.equal(await mayChangeTrail(db), false);
+        await sql(superUrl, given);
+        assert.equal(await mayChangeTrail(db), true);
+      } finally {
+        await sql(superUrl, taken);
+        await db.destroy();
+      }
+    });
 
   it('nothing that runs with the rights of the owner is open to everybody, or finds what others put in its way', async () => {
     const functions = await sql(
