@@ -2,6 +2,7 @@
 import type { Request, Response } from 'express';
 import Joi from 'joi';
 import { recordAudit } from '../audit/record.ts';
+import { redactText } from '../audit/redact.ts';
 import { refuseLockOut } from '../decision/lock-out.ts';
 import { brokenBy, type CaseResult, runCases } from '../decision/run-cases.ts';
 import { AppError } from '../errors.ts';
@@ -166,8 +167,8 @@ export function actorOf(req: Request) {
 function messageOf({ req, body }: ChangeRequest): string {
   const header = req.headers['castellan-message'];
   const given = typeof header === 'string' ? decoded(header) : messageInBody(body);
-  // Postgres has no place for U+0000 in a text.
-  return given.replaceAll('\0', '').slice(0, 500);
+  // Postgres has no place for U+0000 in a text. Half a secret would not look like one.
+  return redactText(given.replaceAll('\0', '')).slice(0, 500);
 }
 
 function messageInBody(body: unknown): string {

@@ -559,6 +559,38 @@ describe('/admin/policy', () => {
       assert.deepEqual(await stateOf(gateway), before);
     });
 
+    it('tells nobody of a rule that stays, in whatever order the keys of its conditions were written', async () => {
+      const { version, ...exported } = ok(await root.get(`${base}/export?format=json`)).body;
+      const backwards = (query?: object) =>
+        query && Object.fromEntries(Object.entries(query).sort(([a], [b]) => (a < b ? 1 : -1)));
+      const approves = { action: 'approve', subject: 'order', conditions: { status: 'open' } };
+      const added = archived({ id: 'new', role: 'auditor', ...approves });
+      for (const turned of [(query?: object) => query, backwards]) {
+        const rules = exported.rules.map((rule: Policy['rules'][number]) => ({
+          ...rule,
+          conditions: turned(rule.conditions),
+          when: turned(rule.when),
+        }));
+        const draft = {
+          ...exported,
+          rules: [...rules, added],
+        };
+        const { accounts, roles, principals } = await simulate(draft, '?mode=replace');
+        assert.equal(accounts.affected, 1);
+        assert.deepEqual(
+          [...roles, ...principals].map(({ role, principal, gains, losses }) => [
+            role ?? principal.email,
+            gains.flatMap(({ rules }: { rules: string[] }) => rules),
+            losses,
+          ]),
+          [
+            ['auditor', ['new'], []],
+            ['auditor@example.com', ['new'], []],
+          ],
+        );
+      }
+    });
+
     it('agrees with what happens when the draft is published, for every account and document', async () => {
       const draft = {
         rules: [
