@@ -10,7 +10,7 @@ import { locateInDocument } from '../policy/publish.ts';
 import type { Services } from '../services.ts';
 import { giverOf } from './giver.ts';
 import { requirePartActions } from './guard-parts.ts';
-import { changeQuery, type ProvenPublication, publishChange } from './publish-change.ts';
+import { changeQuery, type ProvenPublication, publishChange, requireVersion } from './publish-change.ts';
 
 export interface ImportQuery {
   mode: 'merge' | 'replace';
@@ -79,7 +79,10 @@ export async function importPolicy(services: Services, call: GuardedCall<unknown
     body,
     action: 'policy.import',
     target: { type: 'castellan.policy', id: query.mode },
-    change: (policy) => applyDraft(policy, draft, query.mode),
+    change: (policy, _trx, { revision }) => {
+      requireVersion(req, revision);
+      return applyDraft(policy, draft, query.mode);
+    },
     locate: locateInDocument(draft.policy),
     guard: (planned) => requirePartActions(giverOf(services, req, planned.before), planned),
     dryRun: query.dryRun,

@@ -82,7 +82,14 @@ export function policyEndpoints(services: Services): GuardedEndpoint[] {
       bodyOptions: policyBody(services),
       access: { action: 'update', ...policy },
       reply: { status: 200, description: 'What it changed, or would change', shape: changeShape },
-      errors: ['policy_invalid', 'cases_broken', 'privilege_escalation', 'policy_locks_out', 'role_in_use'],
+      errors: [
+        'policy_invalid',
+        'cases_broken',
+        'privilege_escalation',
+        'policy_locks_out',
+        'role_in_use',
+        'stale_version',
+      ],
       handle: (call) => importPolicy(services, call),
     }),
     endpoint<{ cases?: unknown[] }, { format: ReportFormat }>({

@@ -14,7 +14,7 @@ import type { Database, Transaction } from '../storage/postgres.ts';
 import { giverOf } from './giver.ts';
 import { requirePartActions } from './guard-parts.ts';
 import { presentChange } from './import-policy.ts';
-import { changeQuery, publishChange } from './publish-change.ts';
+import { changeQuery, publishChange, requireVersion } from './publish-change.ts';
 
 const path = '/api/v1/admin/policy/revisions';
 const number = Joi.number().integer().min(1).max(2_147_483_647);
@@ -102,7 +102,14 @@ export function revisionEndpoints(services: Services): GuardedEndpoint[] {
       body: Joi.object({ message: Joi.string().allow('').max(500) }),
       access: { action: 'update', ...policy },
       reply: { status: 200, description: 'The revision that is in force now', shape: changeShape },
-      errors: ['policy_invalid', 'privilege_escalation', 'policy_locks_out', 'cases_broken', 'role_in_use'],
+      errors: [
+        'policy_invalid',
+        'privilege_escalation',
+        'policy_locks_out',
+        'cases_broken',
+        'role_in_use',
+        'stale_version',
+      ],
       handle: (call) => restore(services, call),
     }),
   ];
@@ -160,7 +167,10 @@ async function restore(services: Services, { req, res, params: { n }, body }: Gu
     body,
     action: 'policy.restore',
     target: { type: 'castellan.policy', id: String(n) },
-    change: (_, trx) => policyToRestore(trx, Number(n)),
+    change: (_, trx, { revision }) => {
+      requireVersion(req, revision);
+      return policyToRestore(trx, Number(n));
+    },
     guard: (planned) => requirePartActions(giverOf(services, req, planned.before), planned),
   });
   return { status: 200, body: presentChange(publication, false) };

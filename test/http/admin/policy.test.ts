@@ -100,6 +100,8 @@ describe('/admin/policy', () => {
     it('the text is the same whether the node has just published or has read the policy from the database', async () => {
       const conditions = { status: 'draft', department: 'x', ownerId: `\${principal.id}` };
       await addRule(root, archived({ conditions }));
+      const inherits = ['user', 'editor', 'approver'];
+      assert.equal((await root.post('/api/v1/admin/roles', { key: 'deputy', inherits })).status, 201);
       const published = (await root.get(`${base}/export`)).body;
       const second = await startGateway({ databaseUrl: gateway.databaseUrl });
       try {
@@ -107,8 +109,23 @@ describe('/admin/policy', () => {
         assert.equal((await other.get(`${base}/export`)).body, published);
       } finally {
         await second.close();
+        assert.equal((await root.delete('/api/v1/admin/roles/deputy')).status, 204);
       }
-      assert.deepEqual(parse(published).version, 1);
+      const { roles } = parse(published) as Policy;
+      assert.deepEqual(roles.find(({ key }) => key === 'deputy')?.inherits, inherits);
+    });
+
+    it('an import and a restore with the ETag of a policy that somebody changed meanwhile are refused: 412', async () => {
+      const { headers } = await root.get(base);
+      const stale = { 'if-match': headers.get('etag') ?? '' };
+      await addRule(root, archived());
+      const given = document({ rules: [archived()] });
+      for (const path of [`${base}/import`, `${base}/revisions/1/restore`]) {
+        const { status, body } = await root.post(path, path.endsWith('import') ? given : {}, stale);
+        assert.deepEqual({ status, code: body.code }, { status: 412, code: 'stale_version' }, path);
+      }
+      const fresh = { 'if-match': (await root.get(base)).headers.get('etag') ?? '' };
+      ok(await root.post(`${base}/import?dryRun=true`, given, fresh));
     });
 
     it('many changes are one revision, with the words of its author in body or header', async () => {
