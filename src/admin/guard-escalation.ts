@@ -1,10 +1,10 @@
 /** Nobody gives what they do not hold (design 4.7): every way to give, held against what the giver holds. */
 import { resourceOf } from '../decision/access-request.ts';
 import { accessDenied } from '../decision/decision.ts';
-import { accountPrincipal, findAccountFacts } from '../decision/principals.ts';
+import { accountPrincipal, apiKeyPrincipal, findAccountFacts } from '../decision/principals.ts';
 import { AppError } from '../errors.ts';
 import { type Ability, effectiveRoles, makeAbility, type Principal } from '../policy/ability.ts';
-import { ACCOUNT_TYPE } from '../policy/built-in.ts';
+import { ACCOUNT_TYPE, API_KEY_TYPE } from '../policy/built-in.ts';
 import { pathsOf, templatesOf } from '../policy/condition.ts';
 import { asGiven, asksWho, asLifted, type Gap, type GivenRule, gapIn } from '../policy/containment.ts';
 import type { PolicyDiff } from '../policy/diff.ts';
@@ -12,11 +12,12 @@ import { ANY_TYPE, type ResourceType, type Rule, ruleAttributes } from '../polic
 import type { Publication } from '../policy/publish.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
 import type { Transaction } from '../storage/postgres.ts';
+import { type ApiKey, apiKeyAttributes, findApiKey } from './api-key.ts';
 import type { Giver } from './giver.ts';
 
 /** On what the giver may hold `escalate` instead of the permission itself. */
 interface Target {
-  type: 'castellan.rule' | 'castellan.role' | 'castellan.policy' | 'user';
+  type: 'castellan.rule' | 'castellan.role' | 'castellan.policy' | 'castellan.api-key' | 'user';
   attributes: object;
 }
 
@@ -148,18 +149,44 @@ export async function guardAssignment(
   role: string,
   to: Principal,
 ): Promise<void> {
+  await guardGift(giver, snapshot, role, roleTarget(role));
+  // What denies weakens whoever gets it.
+  if (rulesOfRole(snapshot, role).some(({ effect }) => effect === 'deny'))
+    await guardAccount(giver, snapshot, to);
+}
+
+async function guardGift(giver: Giver, snapshot: Snapshot, role: string, target: Target): Promise<void> {
   await requireAssign(giver, snapshot, role);
   const rules = rulesOfRole(snapshot, role);
   const allows = rules.filter(({ effect }) => effect === 'allow').map(asGiven);
-  await requireHolds(giver, snapshot, [...allows, ...rules.flatMap(denies)], roleTarget(role));
-  // What denies weakens whoever gets it.
-  if (rules.some(({ effect }) => effect === 'deny')) await guardAccount(giver, snapshot, to);
+  await requireHolds(giver, snapshot, [...allows, ...rules.flatMap(denies)], target);
 }
 
 /** Taking a role away: what it denied is free then. */
-export async function guardUnassignment(giver: Giver, snapshot: Snapshot, role: string): Promise<void> {
+export async function guardUnassignment(
+  giver: Giver,
+  snapshot: Snapshot,
+  role: string,
+  target = roleTarget(role),
+): Promise<void> {
   await requireAssign(giver, snapshot, role);
-  await requireHolds(giver, snapshot, rulesOfRole(snapshot, role).flatMap(takesOrGives), roleTarget(role));
+  await requireHolds(giver, snapshot, rulesOfRole(snapshot, role).flatMap(takesOrGives), target);
+}
+
+/**
+ * Making, changing or having a secret of an API key: everything that it can do, as with an account. Roles that it is given
+ * or that are taken from it are held against the giver each by itself, whatever the others deny.
+ */
+export async function guardApiKey(
+  giver: Giver,
+  snapshot: Snapshot,
+  key: ApiKey,
+  { given = [], taken = [] }: { given?: readonly string[]; taken?: readonly string[] } = {},
+): Promise<void> {
+  const target = apiKeyTarget(key);
+  for (const role of given) await guardGift(giver, snapshot, role, target);
+  for (const role of taken) await guardUnassignment(giver, snapshot, role, target);
+  await guardPrincipal(giver, snapshot, apiKeyPrincipal(key), target);
 }
 
 /** Throws `access_denied` unless the policy lets the giver assign this role. */
@@ -195,9 +222,11 @@ async function guardBound(
     if (!bound.has(role)) bound.set(role, gapAmong(giver, before, allowedToHeirs(before, role)));
     await requireNoGap(giver, before, bound.get(role), ruleTarget(source));
   }
-  const id = accountNamed.exec(source.principal ?? '')?.[1];
-  const [facts] = id ? await findAccountFacts(trx, [id]) : [];
+  const [, type, id = ''] = storedPrincipal.exec(source.principal ?? '') ?? [];
+  const [facts] = type === ACCOUNT_TYPE ? await findAccountFacts(trx, [id]) : [];
   if (facts) await guardAccount(giver, before, accountPrincipal(facts, before));
+  const key = type === API_KEY_TYPE ? await findApiKey(trx, id) : undefined;
+  if (key) await guardApiKey(giver, before, key);
 }
 
 const ANY_ROLE = '*';
@@ -209,19 +238,29 @@ function allowedToHeirs(snapshot: Snapshot, role: string): GivenRule[] {
   return [...rules].flatMap(gives);
 }
 
-const accountNamed = new RegExp(`^${ACCOUNT_TYPE}:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$`, 'i');
+const storedPrincipal = new RegExp(
+  `^(${ACCOUNT_TYPE}|${API_KEY_TYPE}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$`,
+  'i',
+);
 
 /** Touching an account (its password, state, attributes): everything that it can do, before and after. */
 export async function guardAccount(giver: Giver, snapshot: Snapshot, account: Principal): Promise<void> {
-  const instants = [Date.now(), ...beginnings(snapshot, account)];
-  const rules = instants.flatMap((atMs) => makeAbility(snapshot, account, atMs).rules);
-  await requireHolds(giver, snapshot, rules, {
-    type: 'user',
-    attributes: { ...account.attributes, id: account.id },
-  });
+  const target: Target = { type: 'user', attributes: { ...account.attributes, id: account.id } };
+  await guardPrincipal(giver, snapshot, account, target);
 }
 
-/** When rules of the account begin that are not there yet: who takes the account now would have them then. */
+async function guardPrincipal(
+  giver: Giver,
+  snapshot: Snapshot,
+  principal: Principal,
+  target: Target,
+): Promise<void> {
+  const instants = [Date.now(), ...beginnings(snapshot, principal)];
+  const rules = instants.flatMap((atMs) => makeAbility(snapshot, principal, atMs).rules);
+  await requireHolds(giver, snapshot, rules, target);
+}
+
+/** When rules of the principal begin that are not there yet: who takes it now would have them then. */
 function beginnings(snapshot: Snapshot, { type, id, roles }: Principal): Set<number> {
   const held = effectiveRoles(snapshot, roles).add('everyone').add('authenticated');
   const nowMs = Date.now();
@@ -268,4 +307,8 @@ function ruleTarget(rule: Rule): Target {
 
 function roleTarget(key: string): Target {
   return { type: 'castellan.role', attributes: { id: key } };
+}
+
+function apiKeyTarget(key: ApiKey): Target {
+  return { type: 'castellan.api-key', attributes: apiKeyAttributes(key) };
 }
