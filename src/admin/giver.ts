@@ -22,9 +22,9 @@ export function giverOf(
   untilMs = Number.POSITIVE_INFINITY,
 ): Giver {
   const principal = principalFor(req, snapshot);
-  const { account, key } = identityOf(req) ?? {};
-  if (key && key.endsAtMs < untilMs)
-    return { principal, lasting: apiKeyPrincipal({ ...key, roles: [] }), decisions };
+  const { account, apiKey } = identityOf(req) ?? {};
+  if (apiKey && apiKey.endsAtMs < untilMs)
+    return { principal, lasting: apiKeyPrincipal({ ...apiKey, roles: [] }), decisions };
   const ends = account?.roleEnds;
   if (!account || !ends || Object.keys(ends).length === 0)
     return { principal, lasting: principal, decisions };

@@ -154,11 +154,11 @@ function partsOf(diff: PolicyDiff): { before: object[]; after: object[] } {
 
 /** Who acts, for the audit trail and as author of revisions. */
 export function actorOf(req: Request) {
-  const { account, key } = identityOf(req) ?? {};
+  const { account, apiKey } = identityOf(req) ?? {};
   return {
     id: callerIdOf(req) ?? null,
     // A key may be called like anything, also like somebody's e-mail.
-    name: account?.email ?? (key ? `${API_KEY_TYPE}:${key.name}` : 'anonymous'),
+    name: account?.email ?? (apiKey ? `${API_KEY_TYPE}:${apiKey.name}` : 'anonymous'),
     address: accessOf(req).address ?? null,
     requestId: String(req.id ?? ''),
   };

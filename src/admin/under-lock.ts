@@ -50,9 +50,9 @@ export async function refreshCaller(
 /** Throws `unauthenticated` where the account is not active any more, or the secret of the key is none. */
 async function readAnew(trx: Transaction, identity: Identity): Promise<Identity> {
   if (identity.by === 'api-key') {
-    const key = await findApiKeyByHash(trx, identity.key.tokenHash);
-    if (!key || Date.now() >= key.endsAtMs) throw new AppError('unauthenticated');
-    return { ...identity, key };
+    const apiKey = await findApiKeyByHash(trx, identity.apiKey.tokenHash);
+    if (!apiKey || Date.now() >= apiKey.endsAtMs) throw new AppError('unauthenticated');
+    return { ...identity, apiKey };
   }
   const [account] = await findAccountFacts(trx, [identity.account.id]);
   if (!account?.isActive) throw new AppError('unauthenticated');

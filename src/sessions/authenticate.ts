@@ -50,7 +50,7 @@ export function authenticate(options: AuthenticateOptions): RequestHandler {
       return token === undefined ? undefined : sessionOf(token, 'cookie');
     }
     if (!isApiKeyToken(bearer)) return sessionOf(bearer, 'bearer');
-    return after(apiKeys.find(bearer), (key): Identity | undefined => key && { by: 'api-key', key });
+    return after(apiKeys.find(bearer), (apiKey): Identity | undefined => apiKey && { by: 'api-key', apiKey });
   };
   const identify = (req: Request, address: string, identity: Identity | undefined) => {
     if (identity?.by === 'cookie' && !mayUseCookie(req, allowedOrigins)) {
@@ -94,7 +94,7 @@ const principals = new WeakMap<AccountFacts, { type: ResourceType | undefined; p
 export function principalFor(req: Request, snapshot: Snapshot): Principal {
   const identity = identityOf(req);
   if (!identity) return anonymous;
-  if (identity.by === 'api-key') return keyPrincipal(identity.key);
+  if (identity.by === 'api-key') return keyPrincipal(identity.apiKey);
   const { account } = identity;
   const type = snapshot.types.get('user');
   const known = principals.get(account);

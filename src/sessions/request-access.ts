@@ -12,12 +12,12 @@ export type Identity = SessionIdentity | ApiKeyIdentity;
 
 export interface SessionIdentity extends FoundSession {
   by: 'cookie' | 'bearer';
-  key?: undefined;
+  apiKey?: undefined;
 }
 
 export interface ApiKeyIdentity {
   by: 'api-key';
-  key: FoundApiKey;
+  apiKey: FoundApiKey;
   account?: undefined;
   sessionId?: undefined;
 }
@@ -78,5 +78,5 @@ export function identityOf(req: Request): Identity | undefined {
 /** The id of the account or the API key that was identified. */
 export function callerIdOf(req: Request): string | undefined {
   const identity = identityOf(req);
-  return identity?.account?.id ?? identity?.key?.id;
+  return identity?.account?.id ?? identity?.apiKey?.id;
 }
