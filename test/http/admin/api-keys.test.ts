@@ -1,6 +1,8 @@
 /** API keys over HTTP: principals of services, made, used, rotated and revoked. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LiveApiKeys } from '../../../src/sessions/live-api-keys.ts';
+import type { Database } from '../../../src/storage/postgres.ts';
 import { anonymousClient, Client, eventually, startGateway, type TestGateway } from '../../harness.ts';
 import { keysPath, mint } from './keys.ts';
 import {
@@ -298,6 +300,27 @@ describe('API keys', () => {
         entries.map(({ action }) => action),
         ['api-key.create', 'api-key.revoke'],
       );
+    });
+
+    it('a key that was revoked while its row was read: what was read is not remembered', async () => {
+      const { id, token } = await mint(gateway, root, { roles: [reader] });
+      const { db } = gateway.services;
+      let reads = 0;
+      // The first read is answered after the revocation, with what was there before it.
+      const slow = {
+        raw: async (sql: string, bindings: Buffer[]) => {
+          const result = await db.raw(sql, bindings);
+          if (reads++ > 0) return result;
+          ok(await root.delete(`${keysPath}/${id}`), 204);
+          keys.forget(id);
+          return result;
+        },
+      };
+      const untouched = { where: () => untouched, update: async () => 0 };
+      const keys = new LiveApiKeys({ db: Object.assign(() => untouched, slow) as unknown as Database });
+      await keys.find(token);
+      assert.equal(await keys.find(token), undefined);
+      assert.equal(reads, 2);
     });
 
     it('a key whose row was deleted, or revoked in SQL', async () => {
