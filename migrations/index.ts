@@ -7,6 +7,7 @@ import { down as dropLife, up as makeLife } from './0004-policy-life.ts';
 import { down as dropDecisionLog, up as makeDecisionLog } from './0005-decision-log.ts';
 import { down as dropDecisionDays, up as makeDecisionDays } from './0006-decision-days.ts';
 import { down as dropDeleted, up as makeDeleted } from './0007-deleted-accounts.ts';
+import { down as dropListIndexes, up as makeListIndexes } from './0009-list-indexes.ts';
 import { down as dropApiKeys, up as makeApiKeys } from './0010-api-keys.ts';
 
 const migrations: Record<string, Knex.Migration> = {
@@ -17,6 +18,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0005-decision-log': { up: makeDecisionLog, down: dropDecisionLog },
   '0006-decision-days': { up: makeDecisionDays, down: dropDecisionDays },
   '0007-deleted-accounts': { up: makeDeleted, down: dropDeleted },
+  '0009-list-indexes': { up: makeListIndexes, down: dropListIndexes },
   '0010-api-keys': { up: makeApiKeys, down: dropApiKeys },
 };
 

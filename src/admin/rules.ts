@@ -3,9 +3,11 @@ import { randomBytes } from 'node:crypto';
 import Joi from 'joi';
 import { endpoint, type GuardedCall, type GuardedEndpoint, type LoadCall } from '../enforcement/access.ts';
 import { showReadable } from '../enforcement/mask.ts';
+import { tableCheck } from '../enforcement/table-check.ts';
 import { AppError, type Problem, policyInvalid } from '../errors.ts';
 import { pageKeys } from '../http/page.ts';
 import { checkRule } from '../policy/check-rule.ts';
+import { checkTables } from '../policy/compile.ts';
 import { changedKeys } from '../policy/diff.ts';
 import { RuleRow, toRule } from '../policy/models.ts';
 import { type Policy, type Rule, ruleAttributes } from '../policy/policy.ts';
@@ -233,10 +235,23 @@ function accepted(services: Services, body: unknown): Rule {
 
 async function validateRule(services: Services, call: GuardedCall) {
   const { rule, problems } = problemsOf(services, call.body);
+  const unasked = rule ? unaskedOf(services, rule) : [];
+  const valid = rule !== undefined && unasked.length === 0;
   return {
     status: 200,
-    body: { valid: rule !== undefined, problems, impact: rule ? await impactOf(services, call, rule) : null },
+    body: {
+      valid,
+      problems: [...problems, ...unasked],
+      impact: valid ? await impactOf(services, call, rule) : null,
+    },
   };
+}
+
+/** What publishing would find beside the meaning of the rule: lists that could not follow it. */
+function unaskedOf({ live, sources }: Services, rule: Rule): Problem[] {
+  const vocabulary = { types: live.snapshot.types, roles: new Set(live.snapshot.roles.keys()) };
+  const { condition } = checkRule(rule, vocabulary);
+  return checkTables(rule, condition, vocabulary, tableCheck(sources), '/conditions');
 }
 
 async function addRule(services: Services, call: GuardedCall) {

@@ -62,6 +62,9 @@ export interface ListOptions<Row extends Model> extends ListShape {
   narrow?(query: Knex.QueryBuilder): void;
 }
 
+/** What the list is in the order of, beside the columns of the table: called as none of them. */
+const PLACE = '$place';
+
 interface Page {
   items: object[];
   nextCursor: string | null;
@@ -93,8 +96,8 @@ export async function listAccessible<Row extends Model & { id: string }>(
   const { limit: _limit, cursor: _cursor, total: _total, ...list } = query;
   const binding = bindingOf([context.principal.type, context.principal.id, model.resource, sort, list]);
   if (query.cursor !== undefined) goOnAfter(rows, query.cursor, binding, order);
-  const found: { id: string; place: string | null }[] = await inOrder(rows, order)
-    .select(`${model.source.table}.*`, db.raw('??::text AS place', [order.path]))
+  const found: { id: string; [PLACE]: string | null }[] = await inOrder(rows, order)
+    .select(`${model.source.table}.*`, db.raw('??::text AS ??', [order.path, PLACE]))
     .limit(query.limit + 1)
     .catch((cause) => {
       // Data exceptions (class 22): what stands in the cursor is no value of the column.
@@ -104,14 +107,14 @@ export async function listAccessible<Row extends Model & { id: string }>(
   const shown = found.slice(0, query.limit);
   const last = found.length > query.limit ? shown.at(-1) : undefined;
   const question = { action: 'read', resource: model.resource };
-  const items = shown.map(({ place: _place, ...columns }) => {
+  const items = shown.map(({ [PLACE]: _place, ...columns }) => {
     const row = model.fromDatabaseJson(columns);
     const request = gatekeeper.accessRequest(req, context.snapshot, question, row);
     return maskFields(decisions, context.snapshot, request, row.toJSON());
   });
   return {
     items: await Promise.all(items),
-    nextCursor: last ? encodeCursor([binding, last.place === null ? '' : `=${last.place}`, last.id]) : null,
+    nextCursor: last ? encodeCursor([binding, last[PLACE] === null ? '' : `=${last[PLACE]}`, last.id]) : null,
     ...(total && { total: Number(total[0]?.['count']) }),
   };
 }
@@ -152,9 +155,23 @@ function requireReadable(parameter: string, attribute: string, filter: FilterOpt
   if (!isReadable(attribute, filter)) throw denied(parameter, attribute);
 }
 
-/** Whether the attribute may be read on each row of the list: the same rules, and no others, let both be read. */
+/**
+ * Whether the attribute, with all its parts, may be read on each row of the list: the same rules, and no others, let both
+ * be read. What the type does not declare is shown to nobody.
+ */
 function isReadable(attribute: string, filter: FilterOptions): boolean {
-  return JSON.stringify(filterSql({ ...filter, field: attribute })) === JSON.stringify(filterSql(filter));
+  if (attribute !== 'id' && !Object.hasOwn(filter.type.attributes, attribute)) return false;
+  const whole = JSON.stringify(filterSql(filter));
+  return withParts([attribute], filter).every(
+    (field) => JSON.stringify(filterSql({ ...filter, field })) === whole,
+  );
+}
+
+/** The fields, and their parts that rules name: who is denied a part does not have the whole. */
+export function withParts(fields: readonly string[], { ability }: FilterOptions): string[] {
+  const named = new Set(ability.rules.flatMap((rule) => rule.fields ?? []));
+  const parts = [...named].filter((name) => fields.some((field) => name.startsWith(`${field}.`)));
+  return [...fields, ...parts];
 }
 
 function denied(parameter: string, attribute: string): AppError {
@@ -179,7 +196,7 @@ function searchFor(
   });
 }
 
-interface Order {
+export interface Order {
   /** The column, with its table. */
   path: string;
   column: Column;
@@ -188,7 +205,8 @@ interface Order {
   isDescending: boolean;
 }
 
-function orderOf(name: string, { source: { table, columns } }: FilterOptions): Order {
+/** The order by an attribute, `-` before it: descending. */
+export function orderOf(name: string, { source: { table, columns } }: Pick<FilterOptions, 'source'>): Order {
   const column = columns[name.replace('-', '')];
   const id = columns['id'];
   if (!column || !id)
@@ -203,7 +221,10 @@ function orderOf(name: string, { source: { table, columns } }: FilterOptions): O
 }
 
 /** What is missing comes last. Rows of one place are in the order of their ids. */
-function inOrder(rows: Knex.QueryBuilder, { path, column, idPath, isDescending }: Order): Knex.QueryBuilder {
+export function inOrder(
+  rows: Knex.QueryBuilder,
+  { path, column, idPath, isDescending }: Order,
+): Knex.QueryBuilder {
   const direction = isDescending ? 'DESC' : 'ASC';
   return rows.orderByRaw(`?? ${direction}${column.notNull ? '' : ' NULLS LAST'}, ?? ${direction}`, [
     path,
@@ -228,8 +249,10 @@ function goOnAfter(rows: Knex.QueryBuilder, cursor: string, binding: string, ord
 
 /** The type of a parameter to compare with the column. */
 function castOf({ type }: Column): string {
-  if (type === 'double') return 'float8';
-  return type === 'integer' ? 'bigint' : type.replace(/\(.*\)/, '');
+  return type
+    .replace('integer', 'bigint')
+    .replace('double', 'float8')
+    .replace(/\(.*\)/, '');
 }
 
 /** Says whose cursor it is, and of which list: a place in another's list says nothing here. */

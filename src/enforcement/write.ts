@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts';
 import type { Services } from '../services.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import type { GuardedCall } from './access.ts';
-import { filterFor, filtersIn, type ListQuery, type ListShape } from './list.ts';
+import { filterFor, filtersIn, type ListQuery, type ListShape, withParts } from './list.ts';
 import { all, type Expression, not, render } from './sql/expression.ts';
 import { accessibleBy, filterOf, type ResourceModel, where } from './sql-filter.ts';
 
@@ -109,7 +109,7 @@ export async function updateAccessible<M extends Row>(
 ): Promise<number> {
   const filter = await filterFor(services, call, model, 'update');
   const asked = await askedIn(services, call, model, filters);
-  const may = [filterOf(filter), ...fields.map((field) => filterOf({ ...filter, field }))];
+  const may = [filterOf(filter), ...withParts(fields, filter).map((field) => filterOf({ ...filter, field }))];
   const lost = render(not(filterOf({ ...filter, as: 'changed' })));
   return services.db.transaction(async (trx) => {
     const update = where(model.query(trx), all([asked, ...may]))

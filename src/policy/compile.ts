@@ -147,8 +147,8 @@ function compileRules(
   });
 }
 
-/** A list could be made neither wider nor narrower than the decisions, so such a rule is refused. */
-function checkTables(
+/** What is wrong with a rule that no list could follow: lists must be neither wider nor narrower than the decisions. */
+export function checkTables(
   { subject }: Rule,
   condition: Condition,
   { types }: Vocabulary,

@@ -7,17 +7,21 @@ const controls = new Set(['t', 'n', 'r', 'f', 'v']);
 /** ASCII punctuation, without the underscore, which counts as a letter in some places. */
 const literalEscape = /^[!-/:-@[-^`{-~]$/;
 const MOST_REPEATS = 255;
+/** PostgreSQL takes tenths of a second to read a pattern of so many pieces, many seconds for twice as many. */
+const MOST_PIECES = 400;
 
 /** What stood before: it says whether a repetition may follow. */
 type Before = 'nothing' | 'atom' | 'repetition' | 'lazy';
 
 /**
  * The pattern for `~`; undefined where PostgreSQL has no such thing, or where it might read it otherwise: flags, word
- * boundaries, classes of Unicode or POSIX, bounds above 255, braces that stand for themselves.
+ * boundaries, classes of Unicode or POSIX, bounds above 255, braces that stand for themselves; and where it would be long
+ * in reading it, or refuse to when the list is asked for. Whether a text matches does not depend on captures, nor on
+ * what is tried first, but PostgreSQL repeats groups that capture or are lazy at each level: they become plain ones.
  * PostgreSQL: section 9.7.3, "POSIX Regular Expressions"; RE2: its wiki page "Syntax".
  */
 export function postgresPattern(pattern: string): string | undefined {
-  let translated = '';
+  const translated: string[] = [];
   let before: Before = 'nothing';
   const matches = [...pattern.matchAll(pieces)].map(([piece]) => piece);
   for (let index = 0; index < matches.length; index++) {
@@ -25,17 +29,34 @@ export function postgresPattern(pattern: string): string | undefined {
     if (piece.startsWith('[')) {
       const end = readClass(matches, index);
       if (!end) return undefined;
-      translated += end.translated;
+      translated.push(end.translated);
       index = end.last;
       before = 'atom';
       continue;
     }
     const next = readPiece(piece, before);
     if (!next) return undefined;
-    translated += next.translated;
+    translated.push(next.translated);
     before = next.before;
   }
-  return translated;
+  return piecesOf(translated) <= MOST_PIECES ? translated.join('') : undefined;
+}
+
+/** How many pieces there are when each bound is multiplied out. */
+function piecesOf(translated: readonly string[]): number {
+  const open = [0];
+  let last = 0;
+  const add = (size: number) => void open.push((open.pop() ?? Number.NaN) + size);
+  for (const piece of translated) {
+    const bound = /^\{\d/.test(piece) ? boundsOf(piece) : undefined;
+    if (bound) add(last * Math.max(0, ...bound.map((times) => times - 1)));
+    else if (piece === '(?:') open.push(1);
+    else if (piece !== '*' && piece !== '+' && piece !== '?') {
+      last = piece === ')' ? (open.pop() ?? Number.NaN) : 1;
+      add(last);
+    }
+  }
+  return open.length === 1 ? (open[0] ?? Number.NaN) : Number.NaN;
 }
 
 function readPiece(piece: string, before: Before): { translated: string; before: Before } | undefined {
@@ -48,10 +69,10 @@ function readPiece(piece: string, before: Before): { translated: string; before:
     return before === 'atom' && isSmallBound(piece) ? { translated: piece, before: 'repetition' } : undefined;
   if (piece === '?') {
     if (before === 'atom') return { translated: piece, before: 'repetition' };
-    return before === 'repetition' ? { translated: piece, before: 'lazy' } : undefined;
+    return before === 'repetition' ? { translated: '', before: 'lazy' } : undefined;
   }
-  if (piece === '(' || piece === '(?:' || piece === '|' || piece === '^' || piece === '$')
-    return { translated: piece, before: 'nothing' };
+  if (piece === '(' || piece === '(?:') return { translated: '(?:', before: 'nothing' };
+  if (piece === '|' || piece === '^' || piece === '$') return { translated: piece, before: 'nothing' };
   if (piece === ')') return { translated: piece, before: 'atom' };
   // A closing bracket or a brace alone stands for itself in one of the two, or in both; written with \ it does in both.
   return ['\\', ']', '{', '}', '\0'].includes(piece) ? undefined : { translated: piece, before: 'atom' };
@@ -66,7 +87,11 @@ function readEscape(letter: string): string | undefined {
 }
 
 function isSmallBound(piece: string): boolean {
-  return [...piece.matchAll(/\d+/g)].every(([count]) => Number(count) <= MOST_REPEATS);
+  return boundsOf(piece).every((times) => times <= MOST_REPEATS);
+}
+
+function boundsOf(piece: string): number[] {
+  return [...piece.matchAll(/\d+/g)].map(([times]) => Number(times));
 }
 
 /** A bracket expression from `first` on; undefined where the two engines may differ. */
