@@ -9,6 +9,7 @@ import { down as dropDecisionDays, up as makeDecisionDays } from './0006-decisio
 import { down as dropDeleted, up as makeDeleted } from './0007-deleted-accounts.ts';
 import { up as closeFunctions, down as openFunctions } from './0008-closed-functions.ts';
 import { down as dropListIndexes, up as makeListIndexes } from './0009-list-indexes.ts';
+import { down as dropApiKeys, up as makeApiKeys } from './0010-api-keys.ts';
 
 const migrations: Record<string, Knex.Migration> = {
   '0001-foundation': { up: makeFoundation, down: dropFoundation },
@@ -20,6 +21,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0007-deleted-accounts': { up: makeDeleted, down: dropDeleted },
   '0008-closed-functions': { up: closeFunctions, down: openFunctions },
   '0009-list-indexes': { up: makeListIndexes, down: dropListIndexes },
+  '0010-api-keys': { up: makeApiKeys, down: dropApiKeys },
 };
 
 /** What knex asks for migrations, in the app and on its command line. */
