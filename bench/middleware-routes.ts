@@ -25,8 +25,8 @@ const paper = {
 };
 
 const gateway = await startGateway({ logLevel: 'silent' });
-const { sessions, allowedOrigins, isSecure, requireAccess } = gateway.services;
-const identify = authenticate({ sessions, allowedOrigins, isSecure });
+const { requireAccess } = gateway.services;
+const identify = authenticate(gateway.services);
 const guard = requireAccess({ action: 'read', resource: 'document', load: () => paper });
 const urls = {
   alone: await listen([]),

@@ -10,6 +10,7 @@ import { down as dropDeleted, up as makeDeleted } from './0007-deleted-accounts.
 import { up as closeFunctions, down as openFunctions } from './0008-closed-functions.ts';
 import { down as dropListIndexes, up as makeListIndexes } from './0009-list-indexes.ts';
 import { down as dropOrder, up as makeOrder } from './0010-order-of-parents.ts';
+import { down as dropApiKeys, up as makeApiKeys } from './0011-api-keys.ts';
 
 const migrations: Record<string, Knex.Migration> = {
   '0001-foundation': { up: makeFoundation, down: dropFoundation },
@@ -22,6 +23,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0008-closed-functions': { up: closeFunctions, down: openFunctions },
   '0009-list-indexes': { up: makeListIndexes, down: dropListIndexes },
   '0010-order-of-parents': { up: makeOrder, down: dropOrder },
+  '0011-api-keys': { up: makeApiKeys, down: dropApiKeys },
 };
 
 /** What knex asks for migrations, in the app and on its command line. */

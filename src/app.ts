@@ -37,6 +37,7 @@ export function makeApp(services: Services): Express {
   app.use(
     authenticate({
       sessions: services.sessions,
+      apiKeys: services.apiKeys,
       allowedOrigins: services.allowedOrigins,
       isSecure: services.isSecure,
     }),

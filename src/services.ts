@@ -21,6 +21,7 @@ import { type Change, ChangeFeed } from './policy/change-feed.ts';
 import type { TableCheck } from './policy/compile.ts';
 import { LivePolicy } from './policy/live-policy.ts';
 import { pastSnapshots } from './policy/past-snapshots.ts';
+import { LiveApiKeys } from './sessions/live-api-keys.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
 import { keepRemovingOldSessions } from './sessions/remove-old.ts';
 import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
@@ -78,6 +79,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   const metrics = makeMetrics();
   const shared = openSharedCache(config, logger, metrics);
   const sessions = new LiveSessions({ db, idleSeconds: config.sessionIdleSeconds });
+  const apiKeys = new LiveApiKeys({ db });
   const sources = sourcesOf(config);
   await checkSources(db, sources);
   const live = makeLivePolicy(config, db, tableCheck(sources), logger, metrics);
@@ -101,9 +103,10 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     databaseUrl: storage.databaseUrl,
     shared,
     pollMs: config.policyPollMs,
-    onChange: (change) => applyChange(change, live, sessions),
+    onChange: (change) => applyChange(change, { live, sessions, apiKeys }),
     onGap: () => {
       sessions.forgetAll();
+      apiKeys.forgetAll();
       void live.refresh();
     },
     onConfirmed: (revision, atMs) => void live.confirm(revision, atMs),
@@ -130,6 +133,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     live,
     feed,
     sessions,
+    apiKeys,
     passwords: passwordHasher(config.password),
     abilityOf,
     decisions,
@@ -225,9 +229,18 @@ function makeLivePolicy(
   });
 }
 
-function applyChange(change: Change, live: LivePolicy, sessions: LiveSessions): void {
-  if (change.kind === 'principal') sessions.forgetAccount(change.subject);
-  else if (change.kind === 'session') sessions.forgetSession(change.subject);
+interface Remembered {
+  live: LivePolicy;
+  sessions: LiveSessions;
+  apiKeys: LiveApiKeys;
+}
+
+function applyChange(change: Change, { live, sessions, apiKeys }: Remembered): void {
+  if (change.kind === 'principal') {
+    // An account or an API key: ids are random, so no two are one.
+    sessions.forgetAccount(change.subject);
+    apiKeys.forget(change.subject);
+  } else if (change.kind === 'session') sessions.forgetSession(change.subject);
   else if (Number(change.subject) > live.snapshot.revision) void live.refresh();
 }
 

@@ -53,7 +53,8 @@ export function authEndpoints(parts: AccountParts): GuardedEndpoint[] {
       reply: { status: 200, description: 'The token, also as an HttpOnly cookie', shape: loginShape },
       errors: ['invalid_credentials', 'cross_site_request', 'too_many_attempts', 'overloaded'],
       handle: async ({ req, body }) => {
-        const origin = { ip: req.ip, userAgent: req.get('user-agent'), previous: identityOf(req) };
+        const previousSessionId = identityOf(req)?.sessionId;
+        const origin = { ip: req.ip, userAgent: req.get('user-agent'), previousSessionId };
         const loggedIn = await counted(logIn(parts, body, origin), metrics.logins);
         const { token, expiresAt, account, roles } = loggedIn;
         return {
@@ -67,7 +68,7 @@ export function authEndpoints(parts: AccountParts): GuardedEndpoint[] {
       method: 'post',
       path: '/api/v1/auth/logout',
       summary: 'End the session, on every node',
-      access: 'authenticated',
+      access: 'account',
       reply: { status: 204, description: 'It is over' },
       errors: ['cross_site_request'],
       handle: async ({ req }) => {

@@ -3,9 +3,9 @@ import type { Request } from 'express';
 import { AppError } from '../errors.ts';
 import { identityOf } from '../sessions/request-access.ts';
 
-/** Throws `unauthenticated` when nobody is identified, which the guard has seen to before. */
+/** Throws `unauthenticated` when nobody is logged in, which the guard has seen to before. */
 export function callerOf(req: Request): { accountId: string; sessionId: string } {
   const identity = identityOf(req);
-  if (!identity) throw new AppError('unauthenticated');
+  if (!identity?.account) throw new AppError('unauthenticated');
   return { accountId: identity.account.id, sessionId: identity.sessionId };
 }

@@ -1,6 +1,5 @@
 /** Login: a verified password for a new session. */
 import { AppError } from '../errors.ts';
-import type { FoundSession } from '../sessions/live-sessions.ts';
 import { hashToken, newToken } from '../sessions/token.ts';
 import type { Account } from './account.ts';
 import { emailKey } from './account.ts';
@@ -12,7 +11,7 @@ export interface LoginOrigin {
   ip: string | undefined;
   userAgent: string | undefined;
   /** The session that was sent along: it ends, so that nobody can prepare one for somebody else (session fixation). */
-  previous: FoundSession | undefined;
+  previousSessionId: string | undefined;
 }
 
 export interface LoggedIn {
@@ -71,14 +70,14 @@ async function beginSession(
   { db, feed, config }: AccountParts,
   checked: Account,
   newHash: string | undefined,
-  { ip, userAgent, previous }: LoginOrigin,
+  { ip, userAgent, previousSessionId }: LoginOrigin,
 ): Promise<LoggedIn | undefined> {
   const token = newToken();
   const { rows } = await db.raw(beginSessionSql, {
     accountId: checked.id,
     checkedHash: checked.passwordHash,
     newHash: newHash ?? null,
-    previous: previous?.sessionId ?? null,
+    previous: previousSessionId ?? null,
     tokenHash: hashToken(token),
     address: plainAddress(ip),
     userAgent: userAgent?.slice(0, LONGEST_USER_AGENT) ?? null,

@@ -186,7 +186,7 @@ async function factsOf(trx: Transaction, id: string): Promise<AccountFacts> {
 
 /** What asks for the current password where it is one's own must not be had without it from here: a session can be stolen. */
 function refuseOneself(req: Request, id: string, instead: string): void {
-  if (identityOf(req)?.account.id === id)
+  if (identityOf(req)?.account?.id === id)
     throw new AppError('access_denied', { message: `of your own account, with ${instead}` });
 }
 
@@ -218,7 +218,8 @@ function withoutNulls(attributes: Record<string, unknown>): Record<string, unkno
   return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== null));
 }
 
-function requireKnownRoles(roles: readonly string[], snapshot: Snapshot): void {
+/** Throws `invalid_request`, pointing at each role that is not there. */
+export function requireKnownRoles(roles: readonly string[], snapshot: Snapshot): void {
   const errors = roles.flatMap((role, index) =>
     snapshot.roles.has(role) ? [] : [{ pointer: `/roles/${index}`, message: `there is no role ${role}` }],
   );

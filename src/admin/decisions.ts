@@ -4,8 +4,9 @@ import { explain } from '../decision/explain.ts';
 import { endpoint, type GuardedCall, type GuardedEndpoint, type LoadCall } from '../enforcement/access.ts';
 import { showReadable } from '../enforcement/mask.ts';
 import type { PageQuery } from '../http/page.ts';
-import { ACCOUNT_TYPE } from '../policy/built-in.ts';
+import { ACCOUNT_TYPE, API_KEY_TYPE } from '../policy/built-in.ts';
 import type { Services } from '../services.ts';
+import { apiKeyAttributes, findApiKey } from './api-key.ts';
 import { type DecisionRow, decisionAttributes, findDecision, storedRequest } from './decision-rows.ts';
 import { explanationShape } from './explain.ts';
 import { isReadable } from './fill-stored.ts';
@@ -97,11 +98,18 @@ async function answerDecision(services: Services, call: GuardedCall) {
 
 /** To be refused must not be a way to read: facts are for those who may read the resource, and who asked for it. */
 async function mayReadFacts(services: Services, call: GuardedCall, row: DecisionRow): Promise<boolean> {
-  const isAccount = row.principalType === ACCOUNT_TYPE;
   return (
     (await isReadable(services, call, row.resourceType, row.resource.attributes)) &&
-    (!isAccount || (await isReadable(services, call, ACCOUNT_TYPE, row.principal.attributes)))
+    (await mayReadPrincipal(services, call, row))
   );
+}
+
+async function mayReadPrincipal(services: Services, call: GuardedCall, row: DecisionRow): Promise<boolean> {
+  const { principalType, principalId, principal } = row;
+  if (principalType === ACCOUNT_TYPE) return isReadable(services, call, ACCOUNT_TYPE, principal.attributes);
+  if (principalType !== API_KEY_TYPE) return true;
+  const key = await findApiKey(services.db, principalId);
+  return key !== undefined && isReadable(services, call, 'castellan.api-key', apiKeyAttributes(key));
 }
 
 async function explanationOf({ snapshotAt }: Services, row: DecisionRow) {

@@ -1,6 +1,7 @@
 /** Everything under /api/v1/admin. */
 import type { GuardedEndpoint } from '../enforcement/access.ts';
 import type { Services } from '../services.ts';
+import { apiKeyEndpoints } from './api-keys.ts';
 import { auditEndpoints } from './audit.ts';
 import { decisionEndpoints } from './decisions.ts';
 import { explainEndpoints } from './explain.ts';
@@ -18,6 +19,7 @@ export function adminEndpoints(services: Services): GuardedEndpoint[] {
     ...roleEndpoints(services),
     ...resourceTypeEndpoints(services),
     ...userEndpoints(services),
+    ...apiKeyEndpoints(services),
     ...policyEndpoints(services),
     ...explainEndpoints(services),
     ...decisionEndpoints(services),

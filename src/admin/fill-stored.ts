@@ -1,12 +1,13 @@
-/** Questions about accounts and resources that are stored: what is stored of them is filled in. */
+/** Questions about accounts, API keys and resources that are stored: what is stored of them is filled in. */
 import { accountAttributes, findAccountFacts } from '../decision/principals.ts';
 import type { GuardedCall } from '../enforcement/access.ts';
 import { loadFromSource } from '../enforcement/source.ts';
 import { AppError } from '../errors.ts';
-import { ACCOUNT_TYPE } from '../policy/built-in.ts';
+import { ACCOUNT_TYPE, API_KEY_TYPE } from '../policy/built-in.ts';
 import { type AskedPrincipal, type AskedResource, listOf, type Question } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
+import { apiKeyAttributes, findApiKey } from './api-key.ts';
 import { roleAttributes, typeAttributes } from './guard-parts.ts';
 
 export interface Filled<Q extends Question> {
@@ -63,11 +64,23 @@ async function storedPrincipal(
   asked: AskedPrincipal,
 ): Promise<StoredPrincipal | undefined> {
   if (asked === 'anonymous' || asked.id === undefined || !isUuid(asked.id)) return undefined;
+  if (asked.type === API_KEY_TYPE) return storedKey(services, call, asked.id);
   if ((asked.type ?? ACCOUNT_TYPE) !== ACCOUNT_TYPE) return undefined;
   const [facts] = await findAccountFacts(services.db, [asked.id]);
   if (!facts) return undefined;
   await requireReadable(services, call, ACCOUNT_TYPE, accountAttributes(facts));
   return { roles: facts.roles, attributes: accountAttributes(facts) };
+}
+
+async function storedKey(
+  services: Services,
+  call: GuardedCall<unknown, unknown>,
+  id: string,
+): Promise<StoredPrincipal | undefined> {
+  const key = await findApiKey(services.db, id);
+  if (!key) return undefined;
+  await requireReadable(services, call, 'castellan.api-key', apiKeyAttributes(key));
+  return { roles: key.roles, attributes: {} };
 }
 
 async function storedResource(
@@ -95,6 +108,10 @@ export async function loadStored(
   if (name === ACCOUNT_TYPE) {
     const [facts] = isUuid(id) ? await findAccountFacts(db, [id]) : [];
     return facts && accountAttributes(facts);
+  }
+  if (name === 'castellan.api-key') {
+    const key = isUuid(id) ? await findApiKey(db, id) : undefined;
+    return key && { ...apiKeyAttributes(key) };
   }
   return policyPart(snapshot, name, id);
 }

@@ -1,7 +1,7 @@
 /** Whoever changes something, as the escalation guard holds them to what they hold. */
 import type { Request } from 'express';
 import type { DecisionPoint } from '../decision/decide.ts';
-import { accountPrincipal } from '../decision/principals.ts';
+import { accountPrincipal, apiKeyPrincipal } from '../decision/principals.ts';
 import type { Principal } from '../policy/ability.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import { principalFor } from '../sessions/authenticate.ts';
@@ -9,7 +9,7 @@ import { identityOf } from '../sessions/request-access.ts';
 
 export interface Giver {
   principal: Principal;
-  /** With those roles alone that outlast the gift: nobody makes lasting what they have for a time. */
+  /** With those roles alone that outlast the gift: nobody makes lasting what they have for a time. A key that ends before has none. */
   lasting: Principal;
   decisions: DecisionPoint;
 }
@@ -22,7 +22,9 @@ export function giverOf(
   untilMs = Number.POSITIVE_INFINITY,
 ): Giver {
   const principal = principalFor(req, snapshot);
-  const account = identityOf(req)?.account;
+  const { account, apiKey } = identityOf(req) ?? {};
+  if (apiKey && apiKey.endsAtMs < untilMs)
+    return { principal, lasting: apiKeyPrincipal({ ...apiKey, roles: [] }), decisions };
   const ends = account?.roleEnds;
   if (!account || !ends || Object.keys(ends).length === 0)
     return { principal, lasting: principal, decisions };

@@ -3,15 +3,23 @@
  * `escalate`. By whatever door a deny comes to bind them: a rule, a role that inherits, an import, a restore.
  */
 import { groupKey, relevantPaths } from '../decision/principal-groups.ts';
-import { type AccountFacts, accountFactColumns, accountPrincipal } from '../decision/principals.ts';
+import {
+  type AccountFacts,
+  type ApiKeyFacts,
+  accountFactColumns,
+  accountPrincipal,
+  apiKeyFactColumns,
+  apiKeyPrincipal,
+} from '../decision/principals.ts';
 import {
   type AbilityRule,
   effectiveRoles,
   isAlways,
   makeAbilityToCome,
+  type Principal,
   rulesOfRole,
 } from '../policy/ability.ts';
-import { ACCOUNT_TYPE } from '../policy/built-in.ts';
+import { ACCOUNT_TYPE, API_KEY_TYPE } from '../policy/built-in.ts';
 import { asGiven, asksWho, type Gap, takesFrom } from '../policy/containment.ts';
 import { ANY_TYPE, type Role, type Rule } from '../policy/policy.ts';
 import type { Publication } from '../policy/publish.ts';
@@ -28,7 +36,7 @@ export async function guardDenies(giver: Giver, publication: Publication, trx: T
   const change: Change = { ...publication, denies, rewired: rewiredRoles(publication) };
   const beyond = beyondIn(giver, before);
   await guardRoles(giver, change, beyond);
-  await guardAccounts(giver, change, await findBound(giver, change, beyond, trx));
+  await guardHolders(giver, change, await findBound(giver, change, beyond, trx));
 }
 
 /** Roles that inherit others than before; nobody has one that is new. */
@@ -112,15 +120,19 @@ function administers(subject: string): boolean {
   return subject === ANY_TYPE || subject === ACCOUNT_TYPE || subject.startsWith('castellan.');
 }
 
-/** Of the accounts: what makes them stronger may come by another role, a rule of their own, or an attribute. */
-async function guardAccounts(giver: Giver, change: Change, accounts: readonly AccountFacts[]): Promise<void> {
+/** An account or an API key that may lose something. */
+interface Holder {
+  roles: readonly string[];
+  under(snapshot: Snapshot): Principal;
+}
+
+/** Of accounts and API keys: what makes them stronger may come by another role, a rule of their own, or an attribute. */
+async function guardHolders(giver: Giver, change: Change, holders: readonly Holder[]): Promise<void> {
   const { before, after } = change;
   const relevant = relevantPaths(before, after);
   const seen = new Set<string>();
-  for (const facts of accounts) {
-    // One that is deactivated may come back.
-    const active = { ...facts, isActive: true };
-    const [was, is] = [accountPrincipal(active, before), accountPrincipal(active, after)];
+  for (const holder of holders) {
+    const [was, is] = [holder.under(before), holder.under(after)];
     const group = groupKey(was, is, relevant, before, after);
     if (seen.has(group)) continue;
     seen.add(group);
@@ -132,7 +144,7 @@ async function guardAccounts(giver: Giver, change: Change, accounts: readonly Ac
     const bound = new Set(held.rules.map((rule) => bindingText(before, rule)));
     const come = then.rules.filter((rule) => rule.effect === 'deny' && !bound.has(bindingText(after, rule)));
     for (const deny of come.filter((rule) => takesFrom(held, rule, then, after)))
-      for (const target of causesOf(deny, change, facts)) await requireNoGap(giver, before, gap, target);
+      for (const target of causesOf(deny, change, holder)) await requireNoGap(giver, before, gap, target);
   }
 }
 
@@ -142,11 +154,11 @@ function bindingText(snapshot: Snapshot, { reason: _words, ...rule }: AbilityRul
   return JSON.stringify([rule, validFromMs, validUntilMs]);
 }
 
-/** By what a deny came to bind an account: as a rule that was written, or by the roles that inherit otherwise. */
+/** By what a deny came to bind somebody: as a rule that was written, or by the roles that inherit otherwise. */
 function causesOf(
   { id }: AbilityRule,
   { denies, rewired, before, after }: Change,
-  { roles }: AccountFacts,
+  { roles }: Holder,
 ): Target[] {
   const rule = denies.find((written) => written.id === id);
   // On all alike: it was judged by itself.
@@ -157,19 +169,19 @@ function causesOf(
 }
 
 /**
- * The accounts that the change can come to bind, of those that can be stronger than the giver: one look at them. What
- * roles they have is asked before, so that the rules of those alone are held against the giver's.
+ * The accounts and API keys that the change can come to bind, of those that can be stronger than the giver: one look at
+ * them. What roles they have is asked before, so that the rules of those alone are held against the giver's.
  */
 async function findBound(
   { principal }: Giver,
   { before, after, denies, rewired }: Change,
   beyond: Beyond,
   trx: Transaction,
-): Promise<AccountFacts[]> {
+): Promise<Holder[]> {
   const touched = [...denies.flatMap(({ role }) => role ?? []), ...rewired.map(({ key }) => key)];
   const bound = [
     principal.id,
-    denies.flatMap(accountNamed),
+    denies.flatMap(holderNamed),
     heirsOf(
       after,
       touched.filter((key) => !isForAll(key)),
@@ -179,30 +191,52 @@ async function findBound(
   const { rows: had }: { rows: { role: string }[] } = await trx.raw(rolesOfBound, [...bound]);
   const stronger = had.map(({ role }) => role).filter((role) => beyond(rulesOfRole(before, role)));
   const isAny = ['everyone', 'authenticated'].some((role) => beyond(before.rulesByRole.get(role) ?? []));
-  const named = before.policy.rules.filter(({ inverted }) => !inverted).flatMap(accountNamed);
-  const { rows } = await trx.raw(boundAccounts, [...bound, isAny, named, stronger]);
-  return rows;
+  const named = before.policy.rules.filter(({ inverted }) => !inverted).flatMap(holderNamed);
+  const { rows }: { rows: BoundRow[] } = await trx.raw(boundHolders, [...bound, isAny, named, stronger]);
+  return rows.map(({ apiKey, ...account }) => (apiKey ? apiKeyHolder(apiKey) : accountHolder(account)));
 }
 
-/** Accounts that are gone for good have nothing to lose. */
+/** An account's, or else an API key's. */
+type BoundRow = AccountFacts & { apiKey: ApiKeyFacts | null };
+
+function accountHolder(facts: AccountFacts): Holder {
+  // One that is deactivated may come back.
+  const active = { ...facts, isActive: true };
+  return { roles: facts.roles, under: (snapshot) => accountPrincipal(active, snapshot) };
+}
+
+function apiKeyHolder(facts: ApiKeyFacts): Holder {
+  return { roles: facts.roles, under: () => apiKeyPrincipal(facts) };
+}
+
+/** Who is gone for good has nothing to lose; an API key that has expired may be given another end. */
 const withBound = `
   WITH held AS (
-    SELECT account_id, role_key FROM role_assignments WHERE expires_at IS NULL OR expires_at > clock_timestamp()
+    SELECT account_id AS id, role_key FROM role_assignments WHERE expires_at IS NULL OR expires_at > clock_timestamp()
+    UNION ALL SELECT key_id, role_key FROM api_key_roles
+  ), lasting AS (
+    SELECT id FROM accounts WHERE deleted_at IS NULL
+    UNION ALL SELECT id FROM api_keys WHERE revoked_at IS NULL
   ), bound AS (
-    SELECT id FROM accounts WHERE deleted_at IS NULL AND id <> ?::uuid
-      AND (id = ANY (?::uuid[]) OR id IN (SELECT account_id FROM held WHERE role_key = ANY (?::text[])))
+    SELECT id FROM lasting
+    WHERE id <> ?::uuid AND (id = ANY (?::uuid[]) OR id IN (SELECT id FROM held WHERE role_key = ANY (?::text[])))
   )`;
 const rolesOfBound = `${withBound}
-  SELECT DISTINCT role_key AS role FROM held JOIN bound ON id = account_id`;
-const boundAccounts = `${withBound}
-  SELECT ${accountFactColumns} FROM accounts a JOIN bound USING (id)
-  WHERE ?::boolean OR a.id = ANY (?::uuid[])
-    OR a.id IN (SELECT account_id FROM held WHERE role_key = ANY (?::text[]))`;
+  SELECT DISTINCT role_key AS role FROM held JOIN bound USING (id)`;
+const boundHolders = `${withBound}
+  SELECT account.*, to_jsonb(api_key) AS "apiKey" FROM bound
+  LEFT JOIN LATERAL (SELECT ${accountFactColumns} FROM accounts a WHERE a.id = bound.id) account ON true
+  LEFT JOIN LATERAL (SELECT ${apiKeyFactColumns} FROM api_keys k WHERE k.id = bound.id) api_key ON true
+  WHERE ?::boolean OR bound.id = ANY (?::uuid[])
+    OR bound.id IN (SELECT id FROM held WHERE role_key = ANY (?::text[]))`;
 
-/** The account that a rule names, if it is one. */
-function accountNamed({ principal = '' }: Rule): string[] {
-  const id = accountPattern.exec(principal)?.[1];
+/** The id of the account or API key that a rule names, if it is one. */
+function holderNamed({ principal = '' }: Rule): string[] {
+  const id = holderPattern.exec(principal)?.[1];
   return id === undefined ? [] : [id];
 }
 
-const accountPattern = new RegExp(`^${ACCOUNT_TYPE}:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$`, 'i');
+const holderPattern = new RegExp(
+  `^(?:${ACCOUNT_TYPE}|${API_KEY_TYPE}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$`,
+  'i',
+);

@@ -1,6 +1,7 @@
 /** Nobody gives what they do not hold (design 4.7): every way to give, held against what the giver holds. */
 import { resourceOf } from '../decision/access-request.ts';
 import { accessDenied } from '../decision/decision.ts';
+import { apiKeyPrincipal } from '../decision/principals.ts';
 import { AppError } from '../errors.ts';
 import { makeAbilityToCome, type Principal, rulesOfRole } from '../policy/ability.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
@@ -11,6 +12,7 @@ import { ANY_TYPE, type ResourceType } from '../policy/policy.ts';
 import type { Publication } from '../policy/publish.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
 import type { Transaction } from '../storage/postgres.ts';
+import { type ApiKey, apiKeyAttributes } from './api-key.ts';
 import type { Giver } from './giver.ts';
 import { guardDenies, rewiredRoles } from './guard-denies.ts';
 import {
@@ -103,9 +105,7 @@ export async function guardAssignment(
   role: string,
   to: Principal,
 ): Promise<void> {
-  await requireAssign(giver, snapshot, role);
-  const given = rulesOfRole(snapshot, role).flatMap(givesOrDenies);
-  await requireHolds(giver, snapshot, given, roleTarget(role));
+  await guardGift(giver, snapshot, role, roleTarget(role));
   await guardRoles(giver, snapshot, to, [...to.roles, role], roleTarget(role));
 }
 
@@ -116,11 +116,19 @@ export async function guardUnassignment(
   role: string,
   from: Principal,
 ): Promise<void> {
-  await requireAssign(giver, snapshot, role);
-  const taken = rulesOfRole(snapshot, role).flatMap(takesOrGives);
-  await requireHolds(giver, snapshot, taken, roleTarget(role));
+  await guardTaking(giver, snapshot, role, roleTarget(role));
   const left = from.roles.filter((key) => key !== role);
   await guardRoles(giver, snapshot, from, left, roleTarget(role));
+}
+
+async function guardGift(giver: Giver, snapshot: Snapshot, role: string, target: Target): Promise<void> {
+  await requireAssign(giver, snapshot, role);
+  await requireHolds(giver, snapshot, rulesOfRole(snapshot, role).flatMap(givesOrDenies), target);
+}
+
+async function guardTaking(giver: Giver, snapshot: Snapshot, role: string, target: Target): Promise<void> {
+  await requireAssign(giver, snapshot, role);
+  await requireHolds(giver, snapshot, rulesOfRole(snapshot, role).flatMap(takesOrGives), target);
 }
 
 /** Nobody changes the roles of somebody stronger; and rules elsewhere may ask for the roles that an account has. */
@@ -163,6 +171,23 @@ export async function guardAccount(
   const { rules } = makeAbilityToCome(snapshot, account, Date.now());
   const own: Target = { type: 'user', attributes: { ...account.attributes, id: account.id } };
   await requireHolds(giver, snapshot, rules, own, ...targets);
+}
+
+/**
+ * Making, changing or having a secret of an API key: everything that it can do, now and later, as with an account. Roles
+ * that it is given or that are taken from it are held against the giver each by itself, whatever the others deny.
+ */
+export async function guardApiKey(
+  giver: Giver,
+  snapshot: Snapshot,
+  key: ApiKey,
+  { given = [], taken = [] }: { given?: readonly string[]; taken?: readonly string[] } = {},
+): Promise<void> {
+  const target: Target = { type: 'castellan.api-key', attributes: apiKeyAttributes(key) };
+  for (const role of given) await guardGift(giver, snapshot, role, target);
+  for (const role of taken) await guardTaking(giver, snapshot, role, target);
+  const { rules } = makeAbilityToCome(snapshot, apiKeyPrincipal(key), Date.now());
+  await requireHolds(giver, snapshot, rules, target);
 }
 
 /**

@@ -7,12 +7,13 @@ import { refuseLockOut } from '../decision/lock-out.ts';
 import { brokenBy, type CaseResult, runCases } from '../decision/run-cases.ts';
 import { AppError } from '../errors.ts';
 import { decisionsAt } from '../evaluators/decisions-at.ts';
+import { API_KEY_TYPE } from '../policy/built-in.ts';
 import { countDiff, type PolicyDiff } from '../policy/diff.ts';
 import { collections, type Policy } from '../policy/policy.ts';
 import { type Locate, type Publication, publish } from '../policy/publish.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
-import { accessOf, identityOf } from '../sessions/request-access.ts';
+import { accessOf, callerIdOf, identityOf } from '../sessions/request-access.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import { giverOf } from './giver.ts';
 import { guardPublication } from './guard-escalation.ts';
@@ -154,10 +155,11 @@ function partsOf(diff: PolicyDiff): { before: object[]; after: object[] } {
 
 /** Who acts, for the audit trail and as author of revisions. */
 export function actorOf(req: Request) {
-  const account = identityOf(req)?.account;
+  const { account, apiKey } = identityOf(req) ?? {};
   return {
-    id: account?.id ?? null,
-    name: account?.email ?? 'anonymous',
+    id: callerIdOf(req) ?? null,
+    // A key may be called like anything, also like somebody's e-mail.
+    name: account?.email ?? (apiKey ? `${API_KEY_TYPE}:${apiKey.name}` : 'anonymous'),
     address: accessOf(req).address ?? null,
     requestId: String(req.id ?? ''),
   };

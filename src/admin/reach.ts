@@ -1,8 +1,9 @@
 /** Drafts and reach over HTTP: who would gain and lose what, who may do what by role, and which rules decide nothing. */
 import Joi from 'joi';
+import type { Knex } from 'knex';
 import pLimit from 'p-limit';
 import { endpoint, type GuardedCall, type GuardedEndpoint } from '../enforcement/access.ts';
-import { ACCOUNT_TYPE } from '../policy/built-in.ts';
+import { ACCOUNT_TYPE, API_KEY_TYPE } from '../policy/built-in.ts';
 import { deadRules, type Holders } from '../policy/dead-rules.ts';
 import { matrixOf } from '../policy/reach.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
@@ -118,7 +119,7 @@ export async function presentSimulation(
   return { ...rest, decisions: { ...decisions, flips }, principals: shown };
 }
 
-/** Roles that active accounts have, and those accounts that rules name. */
+/** Roles that active accounts and live API keys have, and those of them that rules name. */
 export async function holdersOf(db: Database, { rulesByPrincipal }: Snapshot): Promise<Holders> {
   const roles: string[] = await db('role_assignments')
     .join('accounts', 'accounts.id', 'role_assignments.account_id')
@@ -126,13 +127,23 @@ export async function holdersOf(db: Database, { rulesByPrincipal }: Snapshot): P
     .whereRaw('(expires_at IS NULL OR expires_at > now())')
     .distinct('role_key')
     .pluck('role_key');
-  const prefix = `${ACCOUNT_TYPE}:`;
-  const named = [...rulesByPrincipal.keys()]
-    .filter((key) => key.startsWith(prefix))
-    .map((key) => key.slice(prefix.length));
-  const ids: string[] = await db('accounts')
-    .where({ is_active: true })
-    .whereRaw('id::text = ANY (?)', [named])
-    .pluck('id');
-  return { roles: new Set(roles), principals: new Set(ids.map((id) => `${prefix}${id}`)) };
+  const keys = () =>
+    db('api_keys').whereNull('revoked_at').whereRaw('(expires_at IS NULL OR expires_at > now())');
+  const rolesOfKeys: string[] = await db('api_key_roles')
+    .whereIn('key_id', keys().select('id'))
+    .distinct('role_key')
+    .pluck('role_key');
+  const named = async (type: string, living: Knex.QueryBuilder): Promise<string[]> => {
+    const prefix = `${type}:`;
+    const names = [...rulesByPrincipal.keys()].filter((name) => name.startsWith(prefix));
+    const ids: string[] = await living
+      .whereRaw('id::text = ANY (?)', [names.map((name) => name.slice(prefix.length))])
+      .pluck('id');
+    return ids.map((id) => `${prefix}${id}`);
+  };
+  const principals = [
+    ...(await named(ACCOUNT_TYPE, db('accounts').where({ is_active: true }))),
+    ...(await named(API_KEY_TYPE, keys())),
+  ];
+  return { roles: new Set([...roles, ...rolesOfKeys]), principals: new Set(principals) };
 }

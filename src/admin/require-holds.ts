@@ -9,7 +9,7 @@ import type { Giver } from './giver.ts';
 
 /** On what the giver may hold `escalate` instead of the permission itself. */
 export interface Target {
-  type: 'castellan.rule' | 'castellan.role' | 'castellan.policy' | 'user';
+  type: 'castellan.rule' | 'castellan.role' | 'castellan.policy' | 'castellan.api-key' | 'user';
   attributes: object;
 }
 

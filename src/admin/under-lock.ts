@@ -8,7 +8,8 @@ import { AppError } from '../errors.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import { principalFor } from '../sessions/authenticate.ts';
-import { accessOf } from '../sessions/request-access.ts';
+import { findApiKeyByHash } from '../sessions/live-api-keys.ts';
+import { accessOf, type Identity } from '../sessions/request-access.ts';
 import type { Transaction } from '../storage/postgres.ts';
 
 /** As `keepPolicyChangeable`, for a caller who is read anew under the lock. Throws as `refreshCaller`, too. */
@@ -36,16 +37,26 @@ export async function refreshCaller(
   const access = accessOf(req);
   const { identity, request } = access;
   if (!identity) throw new AppError('unauthenticated');
-  const [account] = await findAccountFacts(trx, [identity.account.id]);
-  if (!account?.isActive) throw new AppError('unauthenticated');
   // Also when nothing was changed: a role may have ended meanwhile.
-  access.identity = { ...identity, account };
+  access.identity = await readAnew(trx, identity);
   access.snapshot = snapshot;
   if (!request) return;
   const context = { ...request.context, time: new Date().toISOString() };
   access.request = { ...request, principal: principalFor(req, snapshot), context };
   const decision = await decisions.decide(snapshot, access.request, 'denied');
   if (!decision.allow) throw accessDenied(decision);
+}
+
+/** Throws `unauthenticated` where the account is not active any more, or the secret of the key is none. */
+async function readAnew(trx: Transaction, identity: Identity): Promise<Identity> {
+  if (identity.by === 'api-key') {
+    const apiKey = await findApiKeyByHash(trx, identity.apiKey.tokenHash);
+    if (!apiKey || Date.now() >= apiKey.endsAtMs) throw new AppError('unauthenticated');
+    return { ...identity, apiKey };
+  }
+  const [account] = await findAccountFacts(trx, [identity.account.id]);
+  if (!account?.isActive) throw new AppError('unauthenticated');
+  return { ...identity, account };
 }
 
 /** What let the request in, as it holds now. */

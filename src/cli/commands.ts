@@ -1,5 +1,9 @@
 /** Every command, in the order in which help shows them. */
 import { adminCreate } from './admin-create.ts';
+import { apiKeyCreate } from './api-key-create.ts';
+import { apiKeyList } from './api-key-list.ts';
+import { apiKeyRevoke } from './api-key-revoke.ts';
+import { apiKeyRotate } from './api-key-rotate.ts';
 import { auditVerify } from './audit-verify.ts';
 import { casesCommand } from './cases.ts';
 import { checkCommand } from './check.ts';
@@ -21,6 +25,10 @@ export const commands: readonly Command[] = [
   seedCommand,
   showConfig,
   adminCreate,
+  apiKeyCreate,
+  apiKeyList,
+  apiKeyRotate,
+  apiKeyRevoke,
   checkCommand,
   importCommand,
   exportCommand,

@@ -3,10 +3,11 @@ import type { Command, CommandArgument } from './command.ts';
 
 /** What there is. */
 export function usageText(commands: readonly Command[]): string {
+  const width = Math.max(...commands.map(({ name }) => name.length));
   return [
     'castellan <command> [options]',
     '',
-    ...commands.map(({ name, summary }) => `  ${name.padEnd(14)} ${summary}`),
+    ...commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
     '',
     'Each command has --help. Settings come from the environment: castellan config',
   ].join('\n');

@@ -1,6 +1,6 @@
-/** Accounts as principals: read with their roles, in one query. */
+/** Accounts and API keys as principals: read with their roles, in one query. */
 import type { Principal } from '../policy/ability.ts';
-import { ACCOUNT_TYPE } from '../policy/built-in.ts';
+import { ACCOUNT_TYPE, API_KEY_TYPE } from '../policy/built-in.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
 import { principalOf } from './access-request.ts';
@@ -69,4 +69,23 @@ type VisibleFacts = Pick<
 export function accountAttributes(facts: VisibleFacts): Record<string, unknown> {
   const { attributes, id, email, firstName, lastName, patronymic, isActive, createdAt } = facts;
   return { ...attributes, id, email, firstName, lastName, patronymic, isActive, createdAt };
+}
+
+/** What an API key is made a principal of. */
+export interface ApiKeyFacts {
+  id: string;
+  /** Of no account, and for people only: rules go by the id. */
+  name: string;
+  accessVersion: number;
+  roles: string[];
+}
+
+/** Columns of `api_keys` (as k), to be selected by whoever needs a principal. */
+export const apiKeyFactColumns = `
+  k.id, k.name, k.access_version::float8 AS "accessVersion",
+  ARRAY(SELECT role_key FROM api_key_roles r WHERE r.key_id = k.id ORDER BY role_key) AS roles`;
+
+/** The API key as principal: its id and its roles, and no attributes. */
+export function apiKeyPrincipal({ id, roles, accessVersion }: ApiKeyFacts): Principal {
+  return principalOf({ type: API_KEY_TYPE, id, roles, attributes: {}, accessVersion }, undefined);
 }

@@ -15,6 +15,7 @@ import { pageShape } from '../http/page.ts';
 import type { Services } from '../services.ts';
 import { identityOf } from '../sessions/request-access.ts';
 import { DocumentRow, type DocumentStatus } from './models.ts';
+import { requireOwner } from './owner.ts';
 
 interface DocumentBody {
   title: string;
@@ -184,6 +185,7 @@ export function documentEndpoints(services: Services): GuardedEndpoint[] {
 
 /** A new document belongs to whoever writes it, and to their department unless they say another. */
 function newDocument({ body, req }: Pick<GuardedCall<DocumentBody>, 'body' | 'req'>) {
+  requireOwner(req);
   const account = identityOf(req)?.account;
   const department = body.department === undefined ? account?.attributes.department : body.department;
   return {

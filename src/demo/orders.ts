@@ -9,6 +9,7 @@ import { pageShape } from '../http/page.ts';
 import type { Services } from '../services.ts';
 import { identityOf } from '../sessions/request-access.ts';
 import { OrderRow } from './models.ts';
+import { requireOwner } from './owner.ts';
 
 interface OrderBody {
   amount: number;
@@ -110,7 +111,8 @@ export function orderEndpoints(services: Services): GuardedEndpoint[] {
 }
 
 function newOrder({ body, req }: LoadCall<OrderBody>) {
-  return { ...body, status: 'open' as const, createdBy: identityOf(req)?.account.id ?? '' };
+  requireOwner(req);
+  return { ...body, status: 'open' as const, createdBy: identityOf(req)?.account?.id ?? '' };
 }
 
 async function readable(

@@ -22,9 +22,14 @@ export interface Requirement<Body = unknown, Query = unknown> {
   writes?(call: LoadCall<Body, Query>): string[];
 }
 
-export type Access<Body = unknown, Query = unknown> = 'public' | 'authenticated' | Requirement<Body, Query>;
+/** `authenticated`: whoever is identified; `account`: those of them who are logged in to an account, which an API key is not. */
+export type Access<Body = unknown, Query = unknown> =
+  | 'public'
+  | 'authenticated'
+  | 'account'
+  | Requirement<Body, Query>;
 
-/** What is known when a handler runs. Where the access is `public` or `authenticated` no decision was made. */
+/** What is known when a handler runs. Where the access is a word no decision was made. */
 export interface AccessContext {
   identity: Identity | undefined;
   principal: Principal;

@@ -20,11 +20,14 @@ export function guard({ live, gatekeeper }: GuardOptions): Guard<Access, AccessC
   return {
     beforeInput: async (req, res, access) => {
       if (access === 'public') return;
-      if (access === 'authenticated') {
-        if (!identityOf(req))
+      if (access === 'authenticated' || access === 'account') {
+        const identity = identityOf(req);
+        if (!identity)
           throw new AppError('unauthenticated', {
             message: 'log in, or send a token as Authorization: Bearer',
           });
+        if (access === 'account' && !identity.account)
+          throw new AppError('access_denied', { message: 'it is about an account, and an API key has none' });
         return;
       }
       await gatekeeper.requirePossible(req, res, access);

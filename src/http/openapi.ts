@@ -8,7 +8,11 @@ export interface DescribedEndpoint {
   method: string;
   path: string;
   summary: string;
-  access: 'public' | 'authenticated' | { action: string; resource: string; load?: unknown; writes?: unknown };
+  access:
+    | 'public'
+    | 'authenticated'
+    | 'account'
+    | { action: string; resource: string; load?: unknown; writes?: unknown };
   params?: Joi.ObjectSchema;
   query?: Joi.ObjectSchema;
   body?: Joi.ObjectSchema;
@@ -66,7 +70,11 @@ export function openApiDocument(endpoints: readonly DescribedEndpoint[]): OpenAp
     paths,
     components: {
       securitySchemes: {
-        bearer: { type: 'http', scheme: 'bearer', description: 'The token that login answers' },
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'The token that login answers, or an API key',
+        },
         cookie: { type: 'apiKey', in: 'cookie', name: 'castellan', description: '__Host-castellan over TLS' },
       },
       schemas: { Problem: problemShape },
@@ -90,7 +98,8 @@ function operation(endpoint: DescribedEndpoint): Operation {
 
 function accessText(access: DescribedEndpoint['access']): string {
   if (access === 'public') return 'Open to everybody.';
-  return access === 'authenticated'
+  if (access === 'authenticated') return 'For whoever is identified.';
+  return access === 'account'
     ? 'For whoever is logged in.'
     : `For those whom a rule allows to \`${access.action}\` the \`${access.resource}\`.`;
 }
@@ -187,6 +196,7 @@ function errorCodesOf({ method, access, ...endpoint }: DescribedEndpoint): Set<E
   if (body || bodyShape) for (const code of bodyErrors) codes.add(code);
   if (access !== 'public') codes.add('unauthenticated');
   if (method !== 'get') codes.add('cross_site_request');
+  if (access === 'account') codes.add('access_denied');
   if (typeof access !== 'object') return codes;
   for (const code of decisionErrors) codes.add(code);
   if (access.load && params) codes.add('not_found');

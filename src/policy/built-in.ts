@@ -4,6 +4,9 @@ import type { AttributeSpec, Policy, ResourceType } from './policy.ts';
 /** The resource type of accounts. More attributes may be declared beside these; those live in the account's `attributes`. */
 export const ACCOUNT_TYPE = 'user';
 
+/** The type of principals that are API keys. */
+export const API_KEY_TYPE = 'api-key';
+
 const string: AttributeSpec = { type: 'string' };
 const date: AttributeSpec = { type: 'date' };
 const strings: AttributeSpec = { type: 'array', items: 'string' };
@@ -59,8 +62,23 @@ export const builtInTypes: readonly ResourceType[] = [
   builtIn('castellan.session', 'A login session of an account', ['read', 'delete'], {
     accountId: { type: 'uuid' },
   }),
+  builtIn(
+    'castellan.api-key',
+    'A key by which a service identifies itself',
+    [...crud, 'rotate', 'escalate'],
+    {
+      id: { type: 'uuid' },
+      name: string,
+      roles: strings,
+      createdBy: { type: 'uuid', nullable: true },
+      createdAt: date,
+      expiresAt: { type: 'date', nullable: true },
+      lastUsedAt: { type: 'date', nullable: true },
+      revokedAt: { type: 'date', nullable: true },
+    },
+  ),
   builtIn('castellan.policy', 'The policy as a whole', ['read', 'update', 'escalate', 'override'], {}),
-  builtIn('castellan.decision', 'A decision that was made', ['read'], {
+  builtIn('castellan.decision', 'A decision: asked for by others, or made', ['read', 'evaluate'], {
     principal: string,
     action: string,
     resource: string,

@@ -1,7 +1,7 @@
 /** Cases against the policy that they are about: everything that they name must be there. */
 import type { Problem } from '../errors.ts';
 import { misfit } from './attributes.ts';
-import { ACCOUNT_TYPE, contextFacts } from './built-in.ts';
+import { ACCOUNT_TYPE, API_KEY_TYPE, contextFacts } from './built-in.ts';
 import { isSafePath } from './condition.ts';
 import { escapePointer } from './parse-condition.ts';
 import type {
@@ -98,10 +98,20 @@ function checkPrincipal(principal: AskedPrincipal, { types, roles }: Known, base
   const problems: Problem[] = given.flatMap((role, index) =>
     roles.has(role) ? [] : [unknownName(`${base}/roles/${index}`, 'role', role, roles.keys())],
   );
-  const declared = types.get(type);
+  const declared = types.get(type) ?? (type === API_KEY_TYPE ? withoutAttributes : undefined);
   if (!declared) return [...problems, unknownName(`${base}/type`, 'type', type, types.keys())];
   return [...problems, ...checkAttributes(principal, declared, ['type', 'id', 'roles', 'attributes'], base)];
 }
+
+/** An API key as principal. */
+const withoutAttributes: ResourceType = {
+  type: API_KEY_TYPE,
+  description: '',
+  actions: [],
+  attributes: {},
+  source: null,
+  evaluator: '',
+};
 
 function checkResource(resource: AskedResource, { types }: Known, base: string): Problem[] {
   const declared = types.get(resource.type);

@@ -1,6 +1,6 @@
 /** One rule against the resource types and roles of its policy: read into conditions, or every problem with it. */
 import type { Problem } from '../errors.ts';
-import { ACCOUNT_TYPE, actionFacts, contextFacts, principalFacts } from './built-in.ts';
+import { ACCOUNT_TYPE, API_KEY_TYPE, actionFacts, contextFacts, principalFacts } from './built-in.ts';
 import { ALWAYS, type Condition, isSafePath } from './condition.ts';
 import { parseQuery, type Scope, unsafePath } from './parse-condition.ts';
 import {
@@ -67,7 +67,7 @@ function checkHolder(rule: Rule, { roles, types }: Vocabulary, base: string): Pr
   if (rule.principal !== undefined) {
     // Principals may be of types that nobody registered, but a name that is close to a known one is taken for a slip.
     const [type = ''] = rule.principal.split(':');
-    const isSlip = !types.has(type) && closest(type, types.keys()) !== undefined;
+    const isSlip = type !== API_KEY_TYPE && !types.has(type) && closest(type, types.keys()) !== undefined;
     return isSlip ? [unknownName(`${base}/principal`, 'type', type, [...types.keys()])] : [];
   }
   if (

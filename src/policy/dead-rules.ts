@@ -1,5 +1,6 @@
 /** Rules that decide nothing: over, switched off, held by nobody, outranked by another, or on conditions that nothing meets. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { ACCOUNT_TYPE, API_KEY_TYPE } from './built-in.ts';
 import { type Condition, templatesOf } from './condition.ts';
 import { implies } from './containment.ts';
 import { ANY_ACTION, ANY_TYPE, builtInRoles } from './policy.ts';
@@ -19,7 +20,7 @@ export interface DeadRule {
 export interface Holders {
   /** Roles that active accounts were given. */
   roles: ReadonlySet<string>;
-  /** `user:<id>` of those active accounts that rules name. */
+  /** `user:<id>` and `api-key:<id>` of those active accounts and live keys that rules name. */
   principals: ReadonlySet<string>;
 }
 
@@ -99,9 +100,14 @@ function goneBecause({ source, validUntilMs }: CompiledRule, atMs: number): Foun
 function heldByNobody({ source }: CompiledRule, { lineage }: Snapshot, holders: Holders): Found | undefined {
   const { role, principal } = source;
   if (principal !== undefined) {
-    const isUnknown = principal.startsWith('user:') && !holders.principals.has(principal.toLowerCase());
+    const [type] = principal.split(':');
+    const isStored = type === ACCOUNT_TYPE || type === API_KEY_TYPE;
+    const isUnknown = isStored && !holders.principals.has(principal.toLowerCase());
     return isUnknown
-      ? { because: 'held_by_nobody', message: `there is no active account ${principal}` }
+      ? {
+          because: 'held_by_nobody',
+          message: `there is no active ${type === API_KEY_TYPE ? 'API key' : 'account'} ${principal}`,
+        }
       : undefined;
   }
   if ((builtInRoles as readonly (string | undefined)[]).includes(role)) return undefined;

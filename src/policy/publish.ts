@@ -137,14 +137,17 @@ function isCollection(name: string | undefined): name is Collection {
 
 const FOREIGN_KEY_VIOLATION = '23503';
 
-/** A role that accounts still have cannot go; the database is the one to know. */
+/** Who can have a role, by the table that says so. */
+const holders: Record<string, string> = { role_assignments: 'accounts', api_key_roles: 'API keys' };
+
+/** A role that somebody still has cannot go; the database is the one to know. */
 function explainConflict(cause: unknown): never {
   const { code, table } = cause as { code?: string; table?: string };
-  if (code === FOREIGN_KEY_VIOLATION && table === 'role_assignments') {
+  const who = code === FOREIGN_KEY_VIOLATION && holders[table ?? ''];
+  if (who)
     throw new AppError('role_in_use', {
-      message: 'accounts still have this role; take it from them first',
+      message: `${who} still have this role; take it from them first`,
       cause,
     });
-  }
   throw cause;
 }

@@ -28,7 +28,7 @@ export const ruleSchema = Joi.object({
     Joi.string()
       .pattern(/^[a-z][a-z0-9.-]*:[^\s:]{1,200}$/, 'user:<id>')
       .custom(canonicalPrincipal),
-  ).description('user:<id>, instead of a role'),
+  ).description('user:<id> or api-key:<id>, instead of a role'),
   action: oneOrMore.description('manage = every action'),
   subject: oneOrMore.description('the resource type; all = every one'),
   fields: optional(Joi.array().items(Joi.string()).min(1).max(200)).description('left out: all'),

@@ -1,19 +1,27 @@
-/** Who is calling: a session token, by bearer header or cookie, made a principal. */
+/** Who is calling: a session's token, by bearer header or cookie, or an API key, by header alone, made a principal. */
 import { parseCookie } from 'cookie';
 import type { Request, RequestHandler } from 'express';
 import { anonymous } from '../decision/access-request.ts';
-import { type AccountFacts, accountPrincipal } from '../decision/principals.ts';
+import {
+  type AccountFacts,
+  type ApiKeyFacts,
+  accountPrincipal,
+  apiKeyPrincipal,
+} from '../decision/principals.ts';
 import { AppError } from '../errors.ts';
 import { after } from '../http/after.ts';
 import { mayUseCookie } from '../http/origin.ts';
 import type { Principal } from '../policy/ability.ts';
 import type { ResourceType } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
-import type { FoundSession, LiveSessions } from './live-sessions.ts';
-import { addressOf, identityOf, newAccess } from './request-access.ts';
+import type { LiveApiKeys } from './live-api-keys.ts';
+import type { LiveSessions } from './live-sessions.ts';
+import { addressOf, type Identity, identityOf, newAccess } from './request-access.ts';
+import { isApiKeyToken } from './token.ts';
 
 export interface AuthenticateOptions {
   sessions: LiveSessions;
+  apiKeys: LiveApiKeys;
   allowedOrigins: readonly string[];
   /** Whether the request came over TLS, as far as the person is concerned. */
   isSecure(req: Request): boolean;
@@ -29,29 +37,34 @@ export function cookieName(secure: boolean): string {
 
 /**
  * Identifies the caller, or leaves the request anonymous. A bearer token wins over a cookie; one that is not valid
- * is nobody. Throws `cross_site_request` for a change that only a cookie identifies and that may come from elsewhere.
+ * is nobody. An API key in a cookie is nobody: a browser sends cookies by itself, and a key is no browser's.
+ * Throws `cross_site_request` for a change that only a cookie identifies and that may come from elsewhere.
  */
-export function authenticate({ sessions, allowedOrigins, isSecure }: AuthenticateOptions): RequestHandler {
-  const identify = (
-    req: Request,
-    address: string,
-    bearer: string | undefined,
-    found: FoundSession | undefined,
-  ) => {
-    if (found && bearer === undefined && !mayUseCookie(req, allowedOrigins)) {
+export function authenticate(options: AuthenticateOptions): RequestHandler {
+  const { sessions, apiKeys, allowedOrigins, isSecure } = options;
+  const sessionOf = (token: string, by: 'cookie' | 'bearer') =>
+    after(sessions.find(token), (found): Identity | undefined => found && { ...found, by });
+  const find = (req: Request, bearer: string | undefined) => {
+    if (bearer === undefined) {
+      const token = cookieToken(req, isSecure(req));
+      return token === undefined ? undefined : sessionOf(token, 'cookie');
+    }
+    if (!isApiKeyToken(bearer)) return sessionOf(bearer, 'bearer');
+    return after(apiKeys.find(bearer), (apiKey): Identity | undefined => apiKey && { by: 'api-key', apiKey });
+  };
+  const identify = (req: Request, address: string, identity: Identity | undefined) => {
+    if (identity?.by === 'cookie' && !mayUseCookie(req, allowedOrigins)) {
       throw new AppError('cross_site_request', {
         message: 'send it from the same origin, or identify with a bearer token',
       });
     }
-    req.access = newAccess(found && { ...found, by: bearer === undefined ? 'cookie' : 'bearer' }, address);
+    req.access = newAccess(identity, address);
   };
   return (req, _res, next) => {
     const address = addressOf(req);
     if (address === undefined) throw new AppError('invalid_request', { message: 'the connection is gone' });
-    const bearer = bearerToken(req);
-    const token = bearer ?? cookieToken(req, isSecure(req));
-    const found = token === undefined ? undefined : sessions.find(token);
-    const identified = after(found, (session) => identify(req, address, bearer, session));
+    const found = find(req, bearerToken(req));
+    const identified = after(found, (identity) => identify(req, address, identity));
     return after(identified, () => next());
   };
 }
@@ -67,12 +80,22 @@ function cookieToken(req: Request, secure: boolean): string | undefined {
   return parseCookie(req.headers.cookie ?? '')[cookieName(secure)];
 }
 
+const keyPrincipals = new WeakMap<ApiKeyFacts, Principal>();
+
+function keyPrincipal(key: ApiKeyFacts): Principal {
+  const principal = keyPrincipals.get(key) ?? apiKeyPrincipal(key);
+  keyPrincipals.set(key, principal);
+  return principal;
+}
+
 const principals = new WeakMap<AccountFacts, { type: ResourceType | undefined; principal: Principal }>();
 
 /** The caller as principal under a snapshot; the same object as long as neither the account nor its type changed. */
 export function principalFor(req: Request, snapshot: Snapshot): Principal {
-  const account = identityOf(req)?.account;
-  if (!account) return anonymous;
+  const identity = identityOf(req);
+  if (!identity) return anonymous;
+  if (identity.by === 'api-key') return keyPrincipal(identity.apiKey);
+  const { account } = identity;
   const type = snapshot.types.get('user');
   const known = principals.get(account);
   if (known && known.type === type) return known.principal;

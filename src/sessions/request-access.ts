@@ -4,11 +4,22 @@ import type { AccessRequest } from '../decision/access-request.ts';
 import type { Decision } from '../decision/decision.ts';
 import type { Ability } from '../policy/ability.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
+import type { FoundApiKey } from './live-api-keys.ts';
 import type { FoundSession } from './live-sessions.ts';
 
-/** Who was identified. */
-export interface Identity extends FoundSession {
+/** Who was identified: an account by its session, or an API key, which has neither. */
+export type Identity = SessionIdentity | ApiKeyIdentity;
+
+export interface SessionIdentity extends FoundSession {
   by: 'cookie' | 'bearer';
+  apiKey?: undefined;
+}
+
+export interface ApiKeyIdentity {
+  by: 'api-key';
+  apiKey: FoundApiKey;
+  account?: undefined;
+  sessionId?: undefined;
 }
 
 export interface RequestAccess {
@@ -62,4 +73,10 @@ export function addressOf(req: Request): string | undefined {
 /** Who was identified, if anybody was. */
 export function identityOf(req: Request): Identity | undefined {
   return req.access?.identity;
+}
+
+/** The id of the account or the API key that was identified. */
+export function callerIdOf(req: Request): string | undefined {
+  const identity = identityOf(req);
+  return identity?.account?.id ?? identity?.apiKey?.id;
 }

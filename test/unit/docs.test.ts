@@ -321,6 +321,7 @@ describe('what the docs show of a gateway', function () {
     const { body }: { body: OpenApiDocument } = await anonymousClient(gateway).get('/openapi.json');
     const who = (description: string) => {
       if (description === 'Open to everybody.') return 'everybody';
+      if (description === 'For whoever is identified.') return 'identified';
       return description === 'For whoever is logged in.' ? 'logged in' : codesIn(description).join(' ');
     };
     const served = Object.entries(body.paths).flatMap(([path, methods]) =>

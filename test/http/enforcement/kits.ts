@@ -154,7 +154,14 @@ export async function startKits({ services }: TestGateway): Promise<KitService> 
     owner_id uuid, data jsonb, scores double precision[]
   )`);
   const app = express().set('query parser', 'simple').set('etag', false);
-  app.use(authenticate({ sessions: services.sessions, allowedOrigins: [], isSecure: services.isSecure }));
+  app.use(
+    authenticate({
+      sessions: services.sessions,
+      apiKeys: services.apiKeys,
+      allowedOrigins: [],
+      isSecure: services.isSecure,
+    }),
+  );
   mountEndpoints(app, kitEndpoints(services), services.mounting);
   app.use(problemHandler);
   const server = makeServer(app, 10_000);

@@ -43,7 +43,8 @@ describe('requireAccess in an Express app', () => {
     const { services } = gateway;
     author = (await logIn(gateway, 'author')).token;
     const app = express();
-    app.use(authenticate({ sessions: services.sessions, allowedOrigins: [], isSecure: services.isSecure }));
+    const { sessions, apiKeys, isSecure } = services;
+    app.use(authenticate({ sessions, apiKeys, allowedOrigins: [], isSecure }));
     const load = (req: express.Request) => papers[String(req.params.name)];
     app.get(
       '/papers/:name',

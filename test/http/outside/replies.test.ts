@@ -29,7 +29,9 @@ describe('the described replies', () => {
 
   it('are what is answered, field by field: what a shape does not name is not told', async () => {
     await admin.patch('/api/v1/me', { firstName: 'Audited' });
+    const { body: minted } = await admin.post('/api/v1/admin/api-keys', { name: 'shown', roles: ['user'] });
     const ids = {
+      'api-keys': minted.apiKey.id,
       audit: await firstOf('/api/v1/admin/audit'),
       users: '00000000-0000-4000-8000-000000000003',
       rules: 'superadmin-everything',

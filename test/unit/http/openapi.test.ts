@@ -42,7 +42,7 @@ const endpoints: DescribedEndpoint[] = [
     method: 'delete',
     path: '/api/v1/things',
     summary: 'Drop things',
-    access: 'authenticated',
+    access: 'account',
     reply: { status: 204, description: 'Dropped' },
   },
 ];
