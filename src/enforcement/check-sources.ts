@@ -1,8 +1,9 @@
 /** The columns that the code registers, held against the database: a wrong word there would be a wrong list. */
 import type { Database } from '../storage/postgres.ts';
 import type { Column, Source, Sources } from './source.ts';
-import { isScalar, misfitScalar } from './sql/column.ts';
+import { isScalar } from './sql/column.ts';
 import { render } from './sql/expression.ts';
+import { misfitScalar } from './sql/scalar-column.ts';
 
 interface Stored {
   column: string;

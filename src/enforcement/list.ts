@@ -85,7 +85,7 @@ export async function listAccessible<Row extends Model & { id: string }>(
   const { req, query, context } = call;
   const { model } = options;
   const filter = await filterFor(services, call, model);
-  const sort = query.sort ?? options.sortedBy;
+  const sort = query.sort ?? defaultSort(options, filter);
   requireReadable('sort', sort.replace('-', ''), filter);
   const asked = all([filterOf(filter), filtersIn(query, options.filters, filter)]);
   const rows = where(db(model.source.table), asked);
@@ -93,8 +93,10 @@ export async function listAccessible<Row extends Model & { id: string }>(
   options.narrow?.(rows);
   const total = query.total ? await rows.clone().count({ count: '*' }) : undefined;
   const order = orderOf(sort, filter);
-  const { limit: _limit, cursor: _cursor, total: _total, ...list } = query;
-  const binding = bindingOf([context.principal.type, context.principal.id, model.resource, sort, list]);
+  const { limit: _limit, cursor: _cursor, total: _total, sort: _sort, ...list } = query;
+  // In one order, whatever the query was sent in.
+  const asks = Object.entries(list).sort(([a], [b]) => (a < b ? -1 : 1));
+  const binding = bindingOf([context.principal.type, context.principal.id, model.resource, sort, asks]);
   if (query.cursor !== undefined) goOnAfter(rows, query.cursor, binding, order);
   const found: { id: string; [PLACE]: string | null }[] = await inOrder(rows, order)
     .select(`${model.source.table}.*`, db.raw('??::text AS ??', [order.path, PLACE]))
@@ -146,6 +148,11 @@ export function filtersIn(
       return { kind: 'test', path: attribute, operator: '$eq', value };
     });
   return translate(allOf(tests), filter);
+}
+
+/** Of somebody who may not read by what the list is in order, another says nothing. */
+function defaultSort({ sortedBy }: ListShape, filter: FilterOptions): string {
+  return isReadable(sortedBy.replace('-', ''), filter) ? sortedBy : 'id';
 }
 
 function requireReadable(parameter: string, attribute: string, filter: FilterOptions): void {

@@ -10,8 +10,9 @@ import { operators } from '../policy/operators.ts';
 import { ANY_ACTION, ANY_TYPE, type AttributeSpec, type ResourceType } from '../policy/policy.ts';
 import type { Database } from '../storage/postgres.ts';
 import type { Column, Source } from './source.ts';
-import { columnProblem, elementOfColumn, misfitColumn, testColumn, translateGroup } from './sql/column.ts';
+import { columnProblem, elementOfColumn, misfitColumn, testColumn } from './sql/column.ts';
 import { all, any, type Expression, FALSE, type Fragment, not, render } from './sql/expression.ts';
+import { translateGroup } from './sql/group.ts';
 import { Untranslatable } from './sql/untranslatable.ts';
 
 /** The evaluator whose rules become SQL. */

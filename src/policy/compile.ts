@@ -149,7 +149,7 @@ function compileRules(
 
 /** What is wrong with a rule that no list could follow: lists must be neither wider nor narrower than the decisions. */
 export function checkTables(
-  { subject }: Rule,
+  { id, subject }: Rule,
   condition: Condition,
   { types }: Vocabulary,
   tables: TableCheck,
@@ -159,7 +159,7 @@ export function checkTables(
   const about = names.includes(ANY_TYPE) ? [...types.values()] : names.map((name) => types.get(name));
   return about.flatMap((type) => {
     const found = type && tables.condition(type, condition);
-    const message = `cannot be asked of the table of ${type?.type}, so that lists would disagree: ${found}`;
+    const message = `the rule ${id} cannot be asked of the table of ${type?.type}, so that lists would disagree: ${found}`;
     return found === undefined ? [] : [{ pointer, code: 'untranslatable', message }];
   });
 }

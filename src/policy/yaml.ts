@@ -29,6 +29,11 @@ export interface ReadYaml {
 /** What follows so many errors is guesswork, and a megabyte of errors takes a minute to make. */
 const MOST_PROBLEMS = 20;
 
+/** Deeper than any policy is; lists that are opened and opened take seconds to read. */
+const DEEPEST = 64;
+const TOO_DEEP = `it is nested deeper than ${DEEPEST}`;
+const depthOf: Readonly<Record<string, number>> = { '[': 1, '{': 1, ']': -1, '}': -1 };
+
 /** Reads one document in time that grows with its length. Never throws for what the text says. */
 export function readYaml(text: string): ReadYaml {
   const lines = new LineCounter();
@@ -49,10 +54,12 @@ export function readYaml(text: string): ReadYaml {
 function refusedTokens(text: string): YamlProblem[] {
   const problems: YamlProblem[] = [];
   let offset = 0;
+  let depth = 0;
   for (const token of new Lexer().lex(text)) {
-    const message = refusalOf(token);
+    depth += depthOf[token] ?? 0;
+    const message = depth > DEEPEST ? TOO_DEEP : refusalOf(token);
     if (message !== undefined) problems.push({ offset, message });
-    if (problems.length >= MOST_PROBLEMS) break;
+    if (problems.length >= MOST_PROBLEMS || message === TOO_DEEP) break;
     if (!isMark(token)) offset += token.length;
   }
   return problems;

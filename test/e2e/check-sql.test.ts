@@ -102,7 +102,7 @@ describe('the SQL of a policy in files', function () {
       assert.equal(code, 1);
       assert.match(
         stdout,
-        /untold\.yaml:8:5: cannot be asked of the table of document, so that lists would disagree: the pattern \\bsecret, .* \(untranslatable\)\n1 problem\n$/,
+        /untold\.yaml:8:5: the rule \S+ cannot be asked of the table of document, so that lists would disagree: the pattern \\bsecret, .* \(untranslatable\)\n1 problem\n$/,
       );
     }
     const served = await castellan(['check', join(shipped, 'demo'), file], { ...offline, DEMO: 'false' });

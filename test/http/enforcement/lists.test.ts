@@ -207,6 +207,16 @@ describe('lists', () => {
       );
     });
 
+    it('go on with the list however the same query is written', async () => {
+      for (let index = 0; index < 3; index++) await add({ status: 'published' });
+      const [mine, published] = [`ownerId=${owner.id}`, 'status=published'];
+      const first = ok(await owner.client.get(`${path}?limit=1&${mine}&${published}&sort=title`)).body
+        .nextCursor;
+      ok(await owner.client.get(`${path}?sort=title&cursor=${first}&${published}&${mine}&limit=1`));
+      const byDefault = ok(await owner.client.get(`${path}?limit=1`)).body.nextCursor;
+      ok(await owner.client.get(`${path}?limit=1&sort=-createdAt&cursor=${byDefault}`));
+    });
+
     it("of another principal, order, filter, search or list are refused, and of another's total and limit are not", async () => {
       for (let index = 0; index < 4; index++) await add({ status: 'published' });
       const other = await person(gateway);
@@ -326,6 +336,18 @@ describe('lists', () => {
       await withRule(root, { ...denied, fields: ['department'], conditions }, async () => {
         assertProblem(await list({ sort: 'department' }), 403, 'fields_denied', '/query/sort');
         assertProblem(await list({ department: 'x' }), 403, 'fields_denied', '/query/department');
+      });
+    });
+
+    it('a list that is in the order of one goes by id for whoever may not read it, and is refused by its name', async () => {
+      const [one, two] = [await add({ status: 'draft' }), await add({ status: 'draft' })];
+      const denied = { role: 'user', action: 'read', subject: 'document', inverted: true, priority: 9 };
+      await withRule(root, { ...denied, fields: ['createdAt'] }, async () => {
+        const mine = { ownerId: owner.id, status: 'draft' };
+        const ids = await walked(mine, owner.client, 1);
+        assert.deepEqual(ids, ids.toSorted());
+        assert.ok([one, two].every((id) => ids.includes(id)));
+        assertProblem(await list({ sort: 'createdAt' }), 403, 'fields_denied', '/query/sort');
       });
     });
 

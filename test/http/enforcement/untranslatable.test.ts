@@ -107,7 +107,7 @@ describe('rules that no list can follow', () => {
         body.problems.map(({ pointer, code }: { pointer: string; code: string }) => [pointer, code]),
         [['/conditions', 'untranslatable']],
       );
-      assert.match(body.problems[0].message, /table of document.*\(\?i\)x/);
+      assert.match(body.problems[0].message, /^the rule \S+ cannot .*table of document.*\(\?i\)x/);
       const fine = ok(
         await root.post(`${rulesPath}/validate`, rule({ title: { $regex: '^[A-Z]\\w+$' } })),
       ).body;

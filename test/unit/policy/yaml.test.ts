@@ -95,6 +95,11 @@ describe('YAML of a policy', () => {
         assert.ok(user + system < 3_000_000, `it took ${Math.round((user + system) / 1000)} ms`);
       });
 
+    it('lists opened in lists are refused at the 65th, wherever they would end', () => {
+      assert.match(refusal(`${'['.repeat(65)}${']'.repeat(65)}`), /nested deeper than 64/);
+      assert.doesNotMatch(refusal(`${'['.repeat(64)}${']'.repeat(64)} x`), /nested deeper/);
+    });
+
     it('more than 256 KiB are refused unread, and the answer says what to do', () => {
       const large = `# ${'ä'.repeat(LONGEST_YAML_BYTES / 2)}\n`;
       assert.equal(
