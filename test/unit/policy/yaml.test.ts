@@ -96,8 +96,8 @@ describe('YAML of a policy', () => {
       });
 
     it('lists opened in lists are refused at the 65th, wherever they would end', () => {
-      assert.match(refusal(`${'['.repeat(65)}${']'.repeat(65)}`), /nested deeper than 64/);
-      assert.doesNotMatch(refusal(`${'['.repeat(64)}${']'.repeat(64)} x`), /nested deeper/);
+      assert.match(refusal('['.repeat(65)), /nested deeper than 64/);
+      assert.doesNotMatch(refusal('['.repeat(64)), /nested deeper/);
     });
 
     it('more than 256 KiB are refused unread, and the answer says what to do', () => {
