@@ -4,16 +4,13 @@
  * program, and its arguments, it then runs that.
  */
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { builtFrom, hashSources, STAMP } from './sources.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const MIN_NODE = [20, 19];
-const SOURCES = ['src', 'migrations', 'seeds', 'tsconfig.json', 'tsconfig.build.json'];
-/** Holds the hash of the sources that `dist` was built from; a build that failed leaves none. */
-const STAMP = join(root, 'dist/.sources');
 
 checkNode();
 // A production install has no compiler and came with its `dist`.
@@ -57,35 +54,12 @@ function install() {
 
 function build() {
   const hash = hashSources();
-  if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === hash) return;
+  if (builtFrom() === hash) return;
   say('Building');
   // Emptied first: a migration that was renamed must not be there twice.
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   run('npm run --silent build', 'The build failed');
   writeFileSync(STAMP, hash);
-}
-
-function hashSources() {
-  const hash = createHash('sha256');
-  const add = (path) =>
-    hash
-      .update(`${path}\0`)
-      .update(readFileSync(join(root, path)))
-      .update('\0');
-  for (const source of SOURCES.filter(exists)) {
-    if (source.endsWith('.json')) add(source);
-    else for (const path of listFiles(source)) add(path);
-  }
-  return hash.digest('hex');
-}
-
-function listFiles(directory) {
-  const entries = readdirSync(join(root, directory), { withFileTypes: true });
-  const files = entries.flatMap((entry) => {
-    const path = `${directory}/${entry.name}`;
-    return entry.isDirectory() ? listFiles(path) : [path];
-  });
-  return files.sort();
 }
 
 /** Runs a command in the project; its output goes to stderr, because stdout belongs to the program that starts next. */

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { makeDatabase } from '../harness.ts';
-import { finish, launch, type Result } from './process.ts';
+import { finish, launch, programOf, type Result } from './process.ts';
 
 type Environment = Record<string, string>;
 
 const start = (env: Environment): Promise<Result> =>
-  finish(launch(['--import', 'tsx', 'src/main.ts'], { NODE_ENV: 'test', PORT: '0', ...env }));
+  finish(launch(programOf('src/main.ts'), { NODE_ENV: 'test', PORT: '0', ...env }));
 
 describe('a start that cannot succeed', function () {
   this.timeout(60_000);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, eventually, logIn, makeDatabase, registerAndLogIn } from '../harness.ts';
 import { startPostgresProxy } from './postgres-proxy.ts';
-import { finish, killLeftovers, launch, type Running, startNode } from './process.ts';
+import { finish, killLeftovers, launch, programOf, type Running, startNode } from './process.ts';
 import { report } from './stopwatch.ts';
 
 describe('start and stop', function () {
@@ -21,7 +21,7 @@ describe('start and stop', function () {
   const start = () =>
     startNode({ DATA_DIR: dataDir, PASSWORD_HASH_CONCURRENCY: '1', PASSWORD_TIME_COST: '8' });
   const launchGateway = (env: Record<string, string>) =>
-    launch(['--import', 'tsx', 'src/main.ts'], { DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...env });
+    launch(programOf('src/main.ts'), { DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...env });
 
   before(async () => {
     const parent = await mkdtemp(join(tmpdir(), 'castellan-test-'));
