@@ -127,10 +127,7 @@ export async function filterFor(
   action = 'read',
 ): Promise<FilterOptions> {
   const type = snapshot.types.get(resource);
-  if (type?.evaluator !== 'casl')
-    throw new AppError('internal_error', {
-      detail: `the rules of ${resource} are none that a table can be asked`,
-    });
+  if (!type) throw new AppError('internal_error', { detail: `unknown resource type ${resource}` });
   const { context } = gatekeeper.accessRequest(req, snapshot, { action, resource }, {});
   return { ability: await abilityOf(snapshot, principal), action, context, type, source };
 }

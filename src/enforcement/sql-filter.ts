@@ -14,6 +14,9 @@ import { columnProblem, elementOfColumn, misfitColumn, testColumn, translateGrou
 import { all, any, type Expression, FALSE, type Fragment, not, render } from './sql/expression.ts';
 import { Untranslatable } from './sql/untranslatable.ts';
 
+/** The evaluator whose rules become SQL. */
+export const TRANSLATED = 'casl';
+
 /** The rows of a resource type, and for what. */
 export interface Rows {
   type: ResourceType;
@@ -92,6 +95,10 @@ export function filterSql(options: FilterOptions): Fragment {
 /** Rules are folded in CASL's order, so that the last that matches a row settles it. */
 export function filterOf(options: FilterOptions): Expression {
   const { ability, action, context, type, field } = options;
+  if (type.evaluator !== TRANSLATED)
+    throw new AppError('internal_error', {
+      detail: `the rules of ${type.type} are none that a table can be asked`,
+    });
   // A rule about every action is about none that the type does not have.
   if (!type.actions.includes(action)) return FALSE;
   const facts = requestFacts({ action: { name: action }, context });

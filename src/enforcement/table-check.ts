@@ -2,10 +2,7 @@
 import type { TableCheck } from '../policy/compile.ts';
 import type { ResourceType } from '../policy/policy.ts';
 import type { Sources } from './source.ts';
-import { columnProblems, conditionProblem } from './sql-filter.ts';
-
-/** The evaluator whose rules become SQL. */
-const TRANSLATED = 'casl';
+import { columnProblems, conditionProblem, TRANSLATED } from './sql-filter.ts';
 
 /** The check for publishing. A type whose evaluator has no rules of ours has no lists either. */
 export function tableCheck(sources: Sources): TableCheck {

@@ -182,6 +182,14 @@ describe('accessibleBy', () => {
     });
   });
 
+  it('of a type that another evaluator decides about is an error: its rules are not those of the ability', () => {
+    const { ability, types } = abilityOf({});
+    const elsewhere = new Map(types).set('document', { ...documentType, evaluator: 'cedar' });
+    assert.throws(() => accessibleBy(ability, 'read', DocumentRow, { types: elsewhere, db }), {
+      code: 'internal_error',
+    });
+  });
+
   it('what cannot be asked is an error that names the rule, also where the rule denies', () => {
     for (const inverted of [false, true]) {
       const { ability, types } = abilityOf(
@@ -317,6 +325,17 @@ describe('accessibleBy', () => {
       db,
     });
     assert.equal(rows.length, 1);
+  });
+
+  it('what every object has by its prototype is no column of a table', () => {
+    const inherited = {
+      ...documentType,
+      attributes: { ...documentType.attributes, valueOf: { type: 'string' as const } },
+    };
+    const check = tableCheck(new Map([['document', DocumentRow.source]]));
+    const condition = { kind: 'test', path: 'valueOf', operator: '$eq', value: 'x' } as const;
+    assert.match(check.condition(inherited, condition) ?? '', /document\.valueOf has no column/);
+    assert.deepEqual(check.attributes(inherited), []);
   });
 
   it('the tables are none of the business of evaluators with rules of their own', () => {
