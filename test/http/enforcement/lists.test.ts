@@ -224,7 +224,9 @@ describe('lists', () => {
       ];
       for (const query of others) assertProblem(await ask(query), 400, 'invalid_request', '/query/cursor');
       assertProblem(await ask({}, other.client), 400, 'invalid_request', '/query/cursor');
-      const orders = `/api/v1/orders?sort=createdAt&cursor=${nextCursor}`;
+      // The same query, but of another list.
+      const byTime = ok(await owner.client.get(`${path}?limit=1&sort=createdAt`)).body.nextCursor;
+      const orders = `/api/v1/orders?sort=createdAt&cursor=${byTime}`;
       assertProblem(await owner.client.get(orders), 400, 'invalid_request', '/query/cursor');
     });
 

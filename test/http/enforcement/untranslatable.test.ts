@@ -133,16 +133,6 @@ describe('rules that no list can follow', () => {
     ok(await root.patch(`${typesPath}/document`, { attributes }));
   });
 
-  it('what names that every object has are no columns', async () => {
-    const { attributes } = ok(await root.get(`${typesPath}/document`)).body;
-    const named = { ...attributes, valueOf: { type: 'string' } };
-    const answer = await root.patch(`${typesPath}/document`, { attributes: named });
-    if (answer.status === 422) return;
-    ok(answer);
-    assertProblem(await root.post(rulesPath, rule({ valueOf: 'x' })), 422, 'policy_invalid', '/conditions');
-    ok(await root.patch(`${typesPath}/document`, { attributes }));
-  });
-
   it('an attribute is not declared as something that its column does not hold', async () => {
     const { attributes, actions } = ok(await root.get(`${typesPath}/document`)).body;
     await unchanged(async () => {
