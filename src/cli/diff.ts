@@ -22,14 +22,13 @@ export const diffCommand: Command = {
       progress.begin('comparing');
       const { revision, diff } = await withLiveDatabase(async ({ live: { snapshot } }) => {
         const policy = await policyWith(files.policy, snapshot, modeOf(options));
-        const { problems = [] } = compile(policy, {
+        const { snapshot: after, problems } = compile(policy, {
           revision: 0,
           evaluators: evaluatorNames,
           previous: snapshot,
         });
-        if (problems.length > 0)
-          throw policyInvalid(problems.map((problem) => files.locate(problem, policy)));
-        return { revision: snapshot.revision, diff: diffPolicies(snapshot.policy, policy) };
+        if (!after) throw policyInvalid(problems.map((problem) => files.locate(problem, policy)));
+        return { revision: snapshot.revision, diff: diffPolicies(snapshot.policy, after.policy) };
       });
       progress.end();
       if (!isEmptyDiff(diff)) process.exitCode = 1;
