@@ -10,7 +10,7 @@ import { locateInDocument } from '../policy/publish.ts';
 import type { Services } from '../services.ts';
 import { giverOf } from './giver.ts';
 import { requirePartActions } from './guard-parts.ts';
-import { changeQuery, type ProvenPublication, publishChange } from './publish-change.ts';
+import { changeQuery, type ProvenPublication, publishChange, requireVersion } from './publish-change.ts';
 
 export interface ImportQuery {
   mode: 'merge' | 'replace';
@@ -24,7 +24,7 @@ export const importQuery = changeQuery.keys({
     .description(
       'merge: parts of the same name are replaced, the others stay; replace: what is not named goes',
     ),
-  dryRun: Joi.boolean().default(false).description('every check, nothing written'),
+  dryRun: Joi.boolean().default(false).description('every check, nothing stays written'),
 });
 
 /** What a draft says: parts to add or to replace, and names of parts to take away. */
@@ -79,7 +79,10 @@ export async function importPolicy(services: Services, call: GuardedCall<unknown
     body,
     action: 'policy.import',
     target: { type: 'castellan.policy', id: query.mode },
-    change: (policy) => applyDraft(policy, draft, query.mode),
+    change: (policy, _trx, before) => {
+      requireVersion(req, before.revision);
+      return applyDraft(policy, draft, query.mode);
+    },
     locate: locateInDocument(draft.policy),
     guard: (planned) => requirePartActions(giverOf(services, req, planned.before), planned),
     dryRun: query.dryRun,

@@ -9,6 +9,7 @@ import { checkCases } from '../policy/check-cases.ts';
 import { parsePolicyYaml } from '../policy/files.ts';
 import type { Case } from '../policy/policy.ts';
 import { readDocument, toDocument } from '../policy/policy-document.ts';
+import { LONGEST_MESSAGE } from '../policy/revisions.ts';
 import { policySchema } from '../policy/rule-schema.ts';
 import { type PolicyFormat, policyText, schemaUrl } from '../policy/write-files.ts';
 import type { Services } from '../services.ts';
@@ -26,7 +27,7 @@ export const policyBody = (services: Services) => ({
 });
 
 export const draftShape = policySchema.keys({
-  message: Joi.string().max(500),
+  message: Joi.string().allow('').max(LONGEST_MESSAGE),
   remove: Joi.object().unknown(true).description('names of parts to take away, by kind'),
 });
 
@@ -82,7 +83,14 @@ export function policyEndpoints(services: Services): GuardedEndpoint[] {
       bodyOptions: policyBody(services),
       access: { action: 'update', ...policy },
       reply: { status: 200, description: 'What it changed, or would change', shape: changeShape },
-      errors: ['policy_invalid', 'cases_broken', 'privilege_escalation', 'policy_locks_out', 'role_in_use'],
+      errors: [
+        'policy_invalid',
+        'cases_broken',
+        'privilege_escalation',
+        'policy_locks_out',
+        'role_in_use',
+        'stale_version',
+      ],
       handle: (call) => importPolicy(services, call),
     }),
     endpoint<{ cases?: unknown[] }, { format: ReportFormat }>({

@@ -4,11 +4,12 @@ import Joi from 'joi';
 import { recordAudit } from '../audit/record.ts';
 import { refuseLockOut } from '../decision/lock-out.ts';
 import { brokenBy, type CaseResult, runCases } from '../decision/run-cases.ts';
-import { AppError } from '../errors.ts';
+import { AppError, invalidField } from '../errors.ts';
 import { decisionsAt } from '../evaluators/decisions-at.ts';
 import { countDiff, type PolicyDiff } from '../policy/diff.ts';
 import { collections, type Policy } from '../policy/policy.ts';
 import { type Locate, type Publication, publish } from '../policy/publish.ts';
+import { LONGEST_MESSAGE } from '../policy/revisions.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import { accessOf, identityOf } from '../sessions/request-access.ts';
@@ -162,12 +163,20 @@ export function actorOf(req: Request) {
   };
 }
 
-/** The author's words, from the header `Castellan-Message` (percent-encoded where not ASCII) or `message` of the body. */
+/**
+ * The author's words, from the header `Castellan-Message` (percent-encoded where not ASCII) or `message` of the body.
+ * Throws `invalid_request` when they are too long.
+ */
 function messageOf({ req, body }: ChangeRequest): string {
   const header = req.headers['castellan-message'];
-  const given = typeof header === 'string' ? decoded(header) : messageInBody(body);
+  const inHeader = typeof header === 'string';
+  const given = inHeader ? decoded(header) : messageInBody(body);
+  if (given.length > LONGEST_MESSAGE) {
+    const pointer = inHeader ? '/headers/Castellan-Message' : '/message';
+    throw invalidField(pointer, `must be at most ${LONGEST_MESSAGE} characters`);
+  }
   // Postgres has no place for U+0000 in a text.
-  return given.replaceAll('\0', '').slice(0, 500);
+  return given.replaceAll('\0', '');
 }
 
 function messageInBody(body: unknown): string {

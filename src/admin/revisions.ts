@@ -8,13 +8,13 @@ import { describeDiff, diffPolicies } from '../policy/diff.ts';
 import { RevisionRow } from '../policy/models.ts';
 import type { Policy } from '../policy/policy.ts';
 import { readDocument, toDocument } from '../policy/policy-document.ts';
-import { readRevision, readRevisionDiff } from '../policy/revisions.ts';
+import { LONGEST_MESSAGE, readRevision, readRevisionDiff } from '../policy/revisions.ts';
 import type { Services } from '../services.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
 import { giverOf } from './giver.ts';
 import { requirePartActions } from './guard-parts.ts';
 import { presentChange } from './import-policy.ts';
-import { changeQuery, publishChange } from './publish-change.ts';
+import { changeQuery, publishChange, requireVersion } from './publish-change.ts';
 
 const path = '/api/v1/admin/policy/revisions';
 const number = Joi.number().integer().min(1).max(2_147_483_647);
@@ -99,10 +99,17 @@ export function revisionEndpoints(services: Services): GuardedEndpoint[] {
       summary: 'Make the policy what it was at a revision: a new revision, with the same guards',
       params,
       query: changeQuery,
-      body: Joi.object({ message: Joi.string().allow('').max(500) }),
+      body: Joi.object({ message: Joi.string().allow('').max(LONGEST_MESSAGE) }),
       access: { action: 'update', ...policy },
       reply: { status: 200, description: 'The revision that is in force now', shape: changeShape },
-      errors: ['policy_invalid', 'privilege_escalation', 'policy_locks_out', 'cases_broken', 'role_in_use'],
+      errors: [
+        'policy_invalid',
+        'privilege_escalation',
+        'policy_locks_out',
+        'cases_broken',
+        'role_in_use',
+        'stale_version',
+      ],
       handle: (call) => restore(services, call),
     }),
   ];
@@ -160,7 +167,10 @@ async function restore(services: Services, { req, res, params: { n }, body }: Gu
     body,
     action: 'policy.restore',
     target: { type: 'castellan.policy', id: String(n) },
-    change: (_, trx) => policyToRestore(trx, Number(n)),
+    change: (_policy, trx, before) => {
+      requireVersion(req, before.revision);
+      return policyToRestore(trx, Number(n));
+    },
     guard: (planned) => requirePartActions(giverOf(services, req, planned.before), planned),
   });
   return { status: 200, body: presentChange(publication, false) };

@@ -181,6 +181,52 @@ describe('/admin/policy', () => {
       assert.deepEqual(await stateOf(gateway), before);
     });
 
+    it('dryRun finds what the database would refuse, and leaves nothing behind', async () => {
+      const key = fresh('role');
+      ok(await root.post(`${base}/import`, document({ roles: [{ key }] })));
+      await person(gateway, { roles: [key] });
+      const before = await stateOf(gateway);
+      const removal = document({ remove: { roles: [key] }, rules: [archived()] });
+      for (const query of ['', '?dryRun=true'])
+        assertProblem(await root.post(`${base}/import${query}`, removal), 409, 'role_in_use');
+      assert.deepEqual(await stateOf(gateway), before);
+    });
+
+    it('lost update: an import or a restore with a stale If-Match is refused, even one that changes nothing', async () => {
+      const read = ok(await root.get(base));
+      const ifMatch = { 'if-match': String(read.headers.get('etag')) };
+      await addRule(root, archived());
+      const before = await stateOf(gateway);
+      for (const [path, body] of [
+        ['/import', document({ rules: [archived()] })],
+        ['/import', document({})],
+        ['/import?mode=replace&dryRun=true', read.body],
+        [`/revisions/${before.inForce - 1}/restore`, {}],
+      ] as const)
+        assertProblem(await root.post(base + path, body, ifMatch), 412, 'stale_version');
+      assert.deepEqual(await stateOf(gateway), before);
+      const current = { 'if-match': String((await root.get(`${base}/export`)).headers.get('etag')) };
+      ok(await root.post(`${base}/import`, document({ rules: [archived()] }), current));
+    });
+
+    it('a message of more than 500 characters is refused, wherever it stands, and nothing is written', async () => {
+      const long = 'x'.repeat(501);
+      const before = await stateOf(gateway);
+      const rules = [archived()];
+      for (const [path, body, headers, pointer] of [
+        ['/import', { message: long, rules }, {}, '/message'],
+        ['/import?dryRun=true', { message: long, rules }, {}, '/message'],
+        ['/import', { rules }, { 'castellan-message': long }, '/headers/Castellan-Message'],
+        [`/revisions/${before.inForce}/restore`, { message: long }, {}, '/message'],
+      ] as const) {
+        const sent = path.startsWith('/import') ? document(body) : body;
+        assertProblem(await root.post(base + path, sent, headers), 400, 'invalid_request', pointer);
+      }
+      assert.deepEqual(await stateOf(gateway), before);
+      const { body } = ok(await root.post(`${base}/import`, document({ message: 'é'.repeat(500), rules })));
+      assert.equal((await root.get(`${base}/revisions/${body.revision}`)).body.message, 'é'.repeat(500));
+    });
+
     it('routes and entities are named, and refused as long as there are none', async () => {
       assert.deepEqual((await root.get(base)).body.routes, []);
       assertProblem(
