@@ -3,7 +3,7 @@ import type { Request, Response } from 'express';
 import Joi from 'joi';
 import { recordAudit } from '../audit/record.ts';
 import { refuseLockOut } from '../decision/lock-out.ts';
-import { brokenBy, type CaseResult, runCases } from '../decision/run-cases.ts';
+import { brokenBy, type CaseResult, casesLeft, runCases } from '../decision/run-cases.ts';
 import { AppError, invalidField } from '../errors.ts';
 import { decisionsAt } from '../evaluators/decisions-at.ts';
 import { countDiff, type PolicyDiff } from '../policy/diff.ts';
@@ -86,15 +86,20 @@ export async function publishChange(services: Services, request: ChangeRequest):
   return { ...publication, broken };
 }
 
-/** The cases that hold before it and not after it, and the new ones that do not hold. */
+/** The cases that hold before it and not after it, be they kept by it or not, and the new ones that do not hold. */
 export async function casesBrokenBy({
   before,
   after,
 }: Pick<Publication, 'before' | 'after'>): Promise<CaseResult[]> {
   const results = await runCases(after.policy.cases, after, decisionsAt);
-  if (results.every(({ passed }) => passed)) return [];
+  const left = await runCases(casesLeft(before.policy.cases, after.policy.cases), after, decisionsAt);
+  if ([...results, ...left].every(({ passed }) => passed)) return [];
   const were = await runCases(before.policy.cases, before, decisionsAt);
-  return brokenBy({ cases: before.policy.cases, results: were }, { cases: after.policy.cases, results });
+  return brokenBy(
+    { cases: before.policy.cases, results: were },
+    { cases: after.policy.cases, results },
+    left,
+  );
 }
 
 const MOST_TOLD = 100;

@@ -50,6 +50,14 @@ describe('/admin/policy', () => {
     expect: 'deny',
     ...rest,
   });
+  /** Says of everybody what such a case says of one, but not that it is denied. */
+  const asMatrix = (id: string) => ({
+    id,
+    principals: { reader: { roles: ['user'] } },
+    resources: { archived: { type: 'document', status: 'archived' } },
+    actions: ['read'],
+    allow: { reader: { archived: ['read'] } },
+  });
   const archived = (rest: object = {}) => ({
     id: fresh('rule'),
     role: 'user',
@@ -402,6 +410,92 @@ describe('/admin/policy', () => {
       ok(await root.post(`${base}/import`, document({ cases: [aCase()] })));
       ok(await root.post(`${rulesPath}?force=true`, archived()), 201);
       ok(await root.post(rulesPath, archived({ conditions: { status: 'review' } })), 201);
+    });
+
+    for (const [way, changeOf] of [
+      ['takes it out', ({ id }: { id: string }) => ({ remove: { cases: [id] } })],
+      ['words it anew', (stored: object) => ({ cases: [{ ...stored, expect: 'allow' }] })],
+      ['is a matrix of it', ({ id }: { id: string }) => ({ cases: [asMatrix(id)] })],
+    ] as const)
+      it(`guard bypass: a change that breaks a case and ${way} breaks it all the same, and needs override`, async () => {
+        const stored = aCase();
+        ok(await root.post(`${base}/import`, document({ cases: [stored] })));
+        const before = await stateOf(gateway);
+        const draft = document({ rules: [archived()], ...changeOf(stored) });
+        for (const client of [admin, root]) {
+          const refused = await client.post(`${base}/import`, draft);
+          assertProblem(refused, 422, 'cases_broken');
+          assert.deepEqual(
+            refused.body.cases.map(({ id, expected, got }: Record<string, string>) => [id, expected, got]),
+            [[stored.id, 'deny', 'allow']],
+          );
+          assert.match(refused.body.cases[0].message, /^expected deny, got allow by .*, as it is stored/);
+        }
+        assertProblem(await admin.post(`${base}/import?force=true`, draft), 403, 'access_denied');
+        const dry = ok(await admin.post(`${base}/import?dryRun=true`, draft)).body;
+        assert.deepEqual(
+          dry.brokenCases.map(({ id }: { id: string }) => id),
+          [stored.id],
+        );
+        assert.deepEqual(await stateOf(gateway), before);
+        ok(await root.post(`${base}/import?force=true`, draft));
+        const [entry] = (await auditOf(gateway, 'castellan.policy', 'merge')).slice(-1);
+        assert.deepEqual(entry.after.forced, { brokenCases: [stored.id] });
+      });
+
+    it('guard bypass: neither a replacement without it nor a restore of before it gets round a case', async () => {
+      const open = archived();
+      const { revision } = ok(await root.post(`${base}/import`, document({ rules: [open] }))).body;
+      const { body: wide } = ok(await root.get(base));
+      const stored = aCase();
+      ok(await root.post(`${base}/import`, document({ remove: { rules: [open.id] }, cases: [stored] })));
+      for (const [path, body] of [
+        ['/import?mode=replace', wide],
+        [`/revisions/${revision}/restore`, {}],
+      ] as const) {
+        const refused = await root.post(base + path, body);
+        assertProblem(refused, 422, 'cases_broken');
+        assert.deepEqual(
+          refused.body.cases.map(({ id }: { id: string }) => id),
+          [stored.id],
+        );
+      }
+      ok(await root.post(`${base}/revisions/${revision}/restore?force=true`));
+    });
+
+    it('taking out or rewording one that holds, or that failed before, is free', async () => {
+      const [kept, worded, failing] = [aCase(), aCase(), aCase({ action: 'update' })];
+      ok(await root.post(`${base}/import`, document({ cases: [kept, worded, failing] })));
+      ok(await root.post(`${rulesPath}?force=true`, archived({ action: 'update' })), 201);
+      const draft = document({
+        cases: [{ ...worded, name: 'in other words' }],
+        remove: { cases: [kept.id, failing.id] },
+      });
+      const { changes } = ok(await admin.post(`${base}/import`, draft)).body;
+      assert.deepEqual(changes, { added: 0, changed: 1, removed: 2 });
+    });
+
+    it('guard bypass: a case about a type that goes is broken with it', async () => {
+      const type = fresh('type');
+      const of = { subject: type, action: 'read', conditions: undefined };
+      const rule = archived(of);
+      const stored = aCase({ resource: { type }, expect: 'allow' });
+      const denied = aCase({ resource: { type }, principal: 'anonymous' });
+      const resourceTypes = [{ type, actions: ['read'] }];
+      ok(
+        await root.post(
+          `${base}/import`,
+          document({ resourceTypes, rules: [rule], cases: [stored, denied] }),
+        ),
+      );
+      const remove = { resourceTypes: [type], rules: [rule.id], cases: [stored.id, denied.id] };
+      const refused = await root.post(`${base}/import`, document({ remove }));
+      assertProblem(refused, 422, 'cases_broken');
+      assert.deepEqual(
+        refused.body.cases.map(({ id }: { id: string }) => id),
+        [stored.id],
+      );
+      ok(await root.post(`${base}/import?force=true`, document({ remove })));
     });
 
     it('a new one that fails is refused as well', async () => {
