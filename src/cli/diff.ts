@@ -22,13 +22,14 @@ export const diffCommand: Command = {
       progress.begin('comparing');
       const { revision, diff } = await withLiveDatabase(async ({ live: { snapshot } }) => {
         const policy = await policyWith(files.policy, snapshot, modeOf(options));
-        const { snapshot: after, problems } = compile(policy, {
+        const { problems = [] } = compile(policy, {
           revision: 0,
           evaluators: evaluatorNames,
           previous: snapshot,
         });
-        if (!after) throw policyInvalid(problems.map((problem) => files.locate(problem, policy)));
-        return { revision: snapshot.revision, diff: diffPolicies(snapshot.policy, after.policy) };
+        if (problems.length > 0)
+          throw policyInvalid(problems.map((problem) => files.locate(problem, policy)));
+        return { revision: snapshot.revision, diff: diffPolicies(snapshot.policy, policy) };
       });
       progress.end();
       if (!isEmptyDiff(diff)) process.exitCode = 1;

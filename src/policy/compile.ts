@@ -9,7 +9,6 @@ import type { Condition } from './condition.ts';
 import {
   ANY_TYPE,
   emptyPolicy,
-  inOrder,
   listOf,
   type Policy,
   type ResourceType,
@@ -40,10 +39,9 @@ export type Compiled =
   | { snapshot: Snapshot; problems?: undefined }
   | { snapshot?: undefined; problems: Problem[] };
 
-/** Compiles a policy whose parts have the right shape; pointers are into the policy document, as it was given. */
-export function compile(given: Policy, options: CompileOptions): Compiled {
-  const problems = checkParts(given, options.evaluators);
-  const policy = inOrder(given);
+/** Compiles a policy whose parts have the right shape; pointers are into the policy document. */
+export function compile(policy: Policy, options: CompileOptions): Compiled {
+  const problems = checkParts(policy, options.evaluators);
   const types = new Map(policy.resourceTypes.map((type) => [type.type, type]));
   const roles = new Map(policy.roles.map((role) => [role.key, role]));
   problems.push(...checkColumns(policy, options));

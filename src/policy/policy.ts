@@ -154,19 +154,6 @@ export function listOf(value: string | string[]): string[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** What a role inherits has no order; it is kept in one, for files, rows and memory to say the same. Roles that are in it stay the same objects. */
-export function inOrder(policy: Policy): Policy {
-  if (policy.roles.every(isInOrder)) return policy;
-  const roles = policy.roles.map((role) =>
-    isInOrder(role) ? role : { ...role, inherits: role.inherits.toSorted() },
-  );
-  return { ...policy, roles };
-}
-
-function isInOrder({ inherits }: Role): boolean {
-  return inherits.every((parent, at) => at === 0 || (inherits[at - 1] ?? '') <= parent);
-}
-
 /** `user:<id>` in one form: a UUID is the same account in capitals. */
 export function canonicalPrincipal(principal: string): string {
   return /^[a-z][a-z0-9.-]*:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(principal)

@@ -3,7 +3,7 @@ import { AppError, type Problem, policyInvalid } from '../errors.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
 import { diffPolicies, isEmptyDiff, type PolicyDiff } from './diff.ts';
 import type { LivePolicy } from './live-policy.ts';
-import { type Collection, collections, inOrder, nameOf, type Policy } from './policy.ts';
+import { type Collection, collections, nameOf, type Policy } from './policy.ts';
 import { writeRevision } from './revisions.ts';
 import type { Snapshot } from './snapshot.ts';
 import { currentRevision, loadPolicy, writeDiff } from './store.ts';
@@ -55,7 +55,7 @@ export async function publish(options: PublishOptions): Promise<Publication> {
     await lockPolicy(trx);
     const before = await snapshotInForce(trx, options.live);
     const policy = await options.change(before.policy, trx, before);
-    const diff = diffPolicies(before.policy, inOrder(policy));
+    const diff = diffPolicies(before.policy, policy);
     if (isEmptyDiff(diff)) return { before, after: before, diff };
     const publication = { before, after: compileNext(policy, before, options), diff };
     await options.guard?.(publication, trx);

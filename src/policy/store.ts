@@ -16,15 +16,7 @@ import {
   toRole,
   toRule,
 } from './models.ts';
-import {
-  type Collection,
-  collections,
-  emptyPolicy,
-  inOrder,
-  nameOf,
-  type Part,
-  type Policy,
-} from './policy.ts';
+import { type Collection, collections, emptyPolicy, nameOf, type Part, type Policy } from './policy.ts';
 
 export interface StoredPolicy {
   revision: number;
@@ -43,8 +35,7 @@ export async function loadPolicy(db: Database | Transaction, known?: Policy): Pr
       await CaseRow.query(trx).orderBy('id'),
     ];
     const inherits = groupByRole(parents);
-    // The database sorts by a collation of its own.
-    const loaded = inOrder({
+    const loaded: Policy = {
       resourceTypes: types.map(toResourceType),
       roles: roles.map((row) =>
         toRole(
@@ -54,7 +45,7 @@ export async function loadPolicy(db: Database | Transaction, known?: Policy): Pr
       ),
       rules: rules.map(toRule),
       cases: cases.map(({ body }) => body),
-    });
+    };
     return { revision, policy: known ? reuse(loaded, known) : loaded };
   });
 }

@@ -1,9 +1,7 @@
 /** /admin/policy: read, exported, imported, restored, put to its cases, simulated, explained. */
 import assert from 'node:assert/strict';
 import { parse } from 'yaml';
-import { digestOf } from '../../../src/policy/compile.ts';
 import type { Policy } from '../../../src/policy/policy.ts';
-import { loadPolicy } from '../../../src/policy/store.ts';
 import { type Client, startGateway, type TestGateway } from '../../harness.ts';
 import {
   addRule,
@@ -119,26 +117,6 @@ describe('/admin/policy', () => {
         await second.close();
       }
       assert.deepEqual(parse(published).version, 1);
-    });
-
-    it('what a role inherits has no order: written in another one it is no change, in memory as in the database', async () => {
-      const key = fresh('role');
-      const roles = (...inherits: string[]) => document({ roles: [{ key, inherits }] });
-      const { body } = ok(await root.post(`${base}/import`, roles('user', 'editor', 'auditor')));
-      const { db, live } = gateway.services;
-      assert.deepEqual(live.snapshot.roles.get(key)?.inherits, ['auditor', 'editor', 'user']);
-      assert.equal(live.snapshot.digest, digestOf((await loadPolicy(db)).policy));
-      const again = ok(await root.post(`${base}/import`, roles('editor', 'user', 'auditor')));
-      assert.deepEqual([again.body.revision, again.body.summary], [body.revision, []]);
-      const role = ok(await root.patch(`${rolesPath}/${key}`, { inherits: ['user', 'auditor', 'editor'] }));
-      assert.deepEqual(role.body.inherits, ['auditor', 'editor', 'user']);
-      assert.equal(live.snapshot.revision, body.revision);
-      assertProblem(
-        await root.post(`${base}/import`, roles('user', 'auditr')),
-        422,
-        'policy_invalid',
-        '/roles/0/inherits/1',
-      );
     });
 
     it('many changes are one revision, with the words of its author in body or header', async () => {

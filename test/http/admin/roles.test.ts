@@ -61,7 +61,7 @@ describe('/admin/roles', () => {
       key: fresh('full'),
       name: 'Наставник',
       description: 'Helps',
-      inherits: ['author', 'user'],
+      inherits: ['user', 'author'],
     };
     const answer = ok(await admin.post(path, sent), 201);
     const { version, createdAt, updatedAt, ...rest } = answer.body;
