@@ -7,6 +7,9 @@ import { down as dropLife, up as makeLife } from './0004-policy-life.ts';
 import { down as dropDecisionLog, up as makeDecisionLog } from './0005-decision-log.ts';
 import { down as dropDecisionDays, up as makeDecisionDays } from './0006-decision-days.ts';
 import { down as dropDeleted, up as makeDeleted } from './0007-deleted-accounts.ts';
+import { up as closeFunctions, down as openFunctions } from './0008-closed-functions.ts';
+import { down as dropListIndexes, up as makeListIndexes } from './0009-list-indexes.ts';
+import { down as dropOrder, up as makeOrder } from './0010-order-of-parents.ts';
 
 const migrations: Record<string, Knex.Migration> = {
   '0001-foundation': { up: makeFoundation, down: dropFoundation },
@@ -16,6 +19,9 @@ const migrations: Record<string, Knex.Migration> = {
   '0005-decision-log': { up: makeDecisionLog, down: dropDecisionLog },
   '0006-decision-days': { up: makeDecisionDays, down: dropDecisionDays },
   '0007-deleted-accounts': { up: makeDeleted, down: dropDeleted },
+  '0008-closed-functions': { up: closeFunctions, down: openFunctions },
+  '0009-list-indexes': { up: makeListIndexes, down: dropListIndexes },
+  '0010-order-of-parents': { up: makeOrder, down: dropOrder },
 };
 
 /** What knex asks for migrations, in the app and on its command line. */

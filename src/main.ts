@@ -10,10 +10,14 @@ import { evaluatorNames } from './evaluators/index.ts';
 import { makeServer } from './http/server.ts';
 import { beginPolicy } from './policy/begin.ts';
 import { makeServices, openStorage } from './services.ts';
+import { mayChangeTrail } from './storage/gateway-role.ts';
 import type { Database } from './storage/postgres.ts';
 
 /** Beside the grace for requests: a query that is never answered must not hold the process for ever. */
 const CLOSE_TIMEOUT_MS = 5000;
+
+const TRAIL_WARNING =
+  'the role in DATABASE_URL could change the audit trail; "An owner beside the gateway" in docs/operations.md keeps it from that';
 
 /** Runs until SIGINT, SIGTERM or SIGHUP; what was opened is closed, also when something fails on the way. */
 async function serve(config: Config): Promise<void> {
@@ -24,6 +28,7 @@ async function serve(config: Config): Promise<void> {
     await refuseTakenPort(config);
     const storage = await openStorage(config, (line) => logger.debug(line));
     open.unshift(storage);
+    if (await mayChangeTrail(storage.db)) logger.warn(TRAIL_WARNING);
     await beginPolicy(storage.db, { demo: config.demo, evaluators: evaluatorNames });
     if (config.demo && (await isDemoUnseeded(storage.db))) await seedDemo(storage.db, config.password);
     const services = await makeServices(config, storage, logger);

@@ -7,12 +7,11 @@ import { keepDecisionPartitions } from './audit/decision-partitions.ts';
 import type { Config } from './config.ts';
 import { abilityCache } from './decision/ability-cache.ts';
 import { type DecisionRecord, decisionPoint } from './decision/decide.ts';
-import { demoSources } from './demo/endpoints.ts';
+import { sourcesOf } from './demo/endpoints.ts';
 import { checkSources } from './enforcement/check-sources.ts';
 import { gatekeeper } from './enforcement/gatekeeper.ts';
 import { guard } from './enforcement/guard.ts';
 import { requireAccessWith } from './enforcement/require-access.ts';
-import type { Sources } from './enforcement/source.ts';
 import { tableCheck } from './enforcement/table-check.ts';
 import { evaluatorNames, makeEvaluators } from './evaluators/index.ts';
 import { jsonBodyReader } from './http/json-body.ts';
@@ -25,6 +24,7 @@ import { pastSnapshots } from './policy/past-snapshots.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
 import { keepRemovingOldSessions } from './sessions/remove-old.ts';
 import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
+import { openToGateway } from './storage/gateway-role.ts';
 import { memoryCache } from './storage/memory-cache.ts';
 import { checkServer, type Database, migrate, openPool } from './storage/postgres.ts';
 import { redisCache } from './storage/redis-cache.ts';
@@ -39,25 +39,37 @@ export interface Storage {
 
 export type Services = Awaited<ReturnType<typeof makeServices>>;
 
-/** Connects and migrates. Throws DatabaseError with one line for the operator. */
+/**
+ * Connects and migrates. The embedded PostgreSQL is opened as a role that only runs the gateway. Throws DatabaseError with
+ * one line for the operator.
+ */
 export async function openStorage(config: Config, log?: (line: string) => void): Promise<Storage> {
-  const embedded = config.databaseUrl
-    ? undefined
-    : await startEmbeddedPostgres({ dataDir: config.dataDir, ...(log && { log }) });
-  const databaseUrl = config.databaseUrl ?? embedded?.url ?? '';
-  const db = openPool({ url: databaseUrl, poolMax: config.databasePoolMax });
-  const close = async () => {
-    await db.destroy();
-    await embedded?.stop();
-  };
+  if (config.databaseUrl) return openByUrl(config, config.databaseUrl);
+  const embedded = await startEmbeddedPostgres({ dataDir: config.dataDir, ...(log && { log }) });
+  try {
+    const databaseUrl = await openToGateway(embedded.url);
+    const db = openPool({ url: databaseUrl, poolMax: config.databasePoolMax });
+    const close = async () => {
+      await db.destroy();
+      await embedded.stop();
+    };
+    return { db, databaseUrl, close };
+  } catch (cause) {
+    await embedded.stop();
+    throw cause;
+  }
+}
+
+async function openByUrl({ databasePoolMax: poolMax }: Config, databaseUrl: string): Promise<Storage> {
+  const db = openPool({ url: databaseUrl, poolMax });
   try {
     await checkServer(db, databaseUrl);
     await migrate(db);
   } catch (cause) {
-    await close();
+    await db.destroy();
     throw cause;
   }
-  return { db, databaseUrl, close };
+  return { db, databaseUrl, close: () => db.destroy() };
 }
 
 /** Builds everything on an open storage; the policy is loaded and the feed is open when it resolves. */
@@ -66,7 +78,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   const metrics = makeMetrics();
   const shared = openSharedCache(config, logger, metrics);
   const sessions = new LiveSessions({ db, idleSeconds: config.sessionIdleSeconds });
-  const sources: Sources = config.demo ? demoSources : new Map();
+  const sources = sourcesOf(config);
   await checkSources(db, sources);
   const live = makeLivePolicy(config, db, tableCheck(sources), logger, metrics);
   const abilityOf = abilityCache({ shared, onLookup: (tier) => metrics.abilityLookups.add(tier) });

@@ -1,6 +1,6 @@
 /** What tests run on: a throw-away database per run, real Redis where asked, and whole gateways in this process. */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -45,6 +45,8 @@ async function startServer(): Promise<PostgresForTests> {
     url: embedded.url,
     stop: async () => {
       await embedded.stop();
+      // As root the cluster is elsewhere, and a link leads to it.
+      await rm(await realpath(join(dataDir, 'postgres')), { recursive: true, force: true });
       await rm(dataDir, { recursive: true, force: true });
     },
   };

@@ -4,6 +4,7 @@ import { recordAudit } from '../audit/record.ts';
 import { accountPrincipal, findAccountFacts } from '../decision/principals.ts';
 import type { GuardedCall } from '../enforcement/access.ts';
 import { AppError } from '../errors.ts';
+import type { Principal } from '../policy/ability.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
@@ -25,13 +26,12 @@ export async function assignRole(
     until: expiresAt,
     action: 'user.assign-role',
     guard: async (giver, snapshot, { account_id, role_key }, trx) => {
-      const [facts] = await findAccountFacts(trx, [account_id]);
-      if (!facts) throw new AppError('not_found');
-      await guardAssignment(giver, snapshot, role_key, accountPrincipal(facts, snapshot));
+      const account = await principalOf(trx, account_id, snapshot);
+      await guardAssignment(giver, snapshot, role_key, account);
       // To end sooner what was given for longer is to take it away.
       const [given] = (await assignmentsOf(trx, account_id)).filter(({ key }) => key === role_key);
       if (given && endOf(expiresAt) < endOf(given.expiresAt))
-        await guardUnassignment(giverOf(services, call.req, snapshot), snapshot, role_key);
+        await guardUnassignment(giverOf(services, call.req, snapshot), snapshot, role_key, account);
     },
     change: (trx, { account_id, role_key }) =>
       trx('role_assignments')
@@ -46,9 +46,16 @@ export async function unassignRole(services: Services, call: GuardedCall): Promi
   await changeAssignment(services, call, {
     until: null,
     action: 'user.unassign-role',
-    guard: (giver, snapshot, { role_key }) => guardUnassignment(giver, snapshot, role_key),
+    guard: async (giver, snapshot, { account_id, role_key }, trx) =>
+      guardUnassignment(giver, snapshot, role_key, await principalOf(trx, account_id, snapshot)),
     change: (trx, row) => trx('role_assignments').where(row).delete(),
   });
+}
+
+async function principalOf(trx: Transaction, id: string, snapshot: Snapshot): Promise<Principal> {
+  const [facts] = await findAccountFacts(trx, [id]);
+  if (!facts) throw new AppError('not_found');
+  return accountPrincipal(facts, snapshot);
 }
 
 type Row = { account_id: string; role_key: string };

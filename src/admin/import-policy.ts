@@ -79,8 +79,8 @@ export async function importPolicy(services: Services, call: GuardedCall<unknown
     body,
     action: 'policy.import',
     target: { type: 'castellan.policy', id: query.mode },
-    change: (policy, _trx, before) => {
-      requireVersion(req, before.revision);
+    change: (policy, _trx, { revision }) => {
+      requireVersion(req, revision);
       return applyDraft(policy, draft, query.mode);
     },
     locate: locateInDocument(draft.policy),

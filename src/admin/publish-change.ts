@@ -2,6 +2,7 @@
 import type { Request, Response } from 'express';
 import Joi from 'joi';
 import { recordAudit } from '../audit/record.ts';
+import { redactText } from '../audit/redact.ts';
 import { refuseLockOut } from '../decision/lock-out.ts';
 import { brokenBy, type CaseResult, casesLeft, runCases } from '../decision/run-cases.ts';
 import { AppError, invalidField } from '../errors.ts';
@@ -181,7 +182,7 @@ function messageOf({ req, body }: ChangeRequest): string {
     throw invalidField(pointer, `must be at most ${LONGEST_MESSAGE} characters`);
   }
   // Postgres has no place for U+0000 in a text.
-  return given.replaceAll('\0', '');
+  return redactText(given.replaceAll('\0', ''));
 }
 
 function messageInBody(body: unknown): string {

@@ -167,8 +167,8 @@ async function restore(services: Services, { req, res, params: { n }, body }: Gu
     body,
     action: 'policy.restore',
     target: { type: 'castellan.policy', id: String(n) },
-    change: (_policy, trx, before) => {
-      requireVersion(req, before.revision);
+    change: (_, trx, { revision }) => {
+      requireVersion(req, revision);
       return policyToRestore(trx, Number(n));
     },
     guard: (planned) => requirePartActions(giverOf(services, req, planned.before), planned),

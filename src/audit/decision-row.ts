@@ -1,5 +1,6 @@
 /** A decision as a row of the log, in JSON: made while the request is there, so that nothing of it is held on to. */
 import type { DecisionRecord } from '../decision/decide.ts';
+import { redactText } from './redact.ts';
 import { askedAbout, storedFacts } from './stored-facts.ts';
 
 /** The columns of `decisions`, with their types. */
@@ -58,7 +59,7 @@ export function decisionRow(entry: DecisionRecord, id: string, atMs: number): st
     evaluator,
     doubt: doubt === undefined ? null : messageOf(doubt).slice(0, LONGEST_DOUBT),
     omitted,
-    request_id: requestId,
+    request_id: requestId && redactText(requestId),
   };
   return storable(JSON.stringify(row));
 }

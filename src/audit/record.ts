@@ -1,6 +1,6 @@
 /** Who changed what: one entry per accepted change, written in the transaction of the change. */
 import type { Transaction } from '../storage/postgres.ts';
-import { redact, redactPolicy } from './redact.ts';
+import { redact, redactPolicy, redactText } from './redact.ts';
 
 export interface AuditActor {
   id: string | null;
@@ -29,7 +29,7 @@ const policyTargets = new Set([
 ]);
 
 /**
- * Writes the entry; secrets in `before` and `after` are left out. The database numbers, dates and chains it, and lets
+ * Writes the entry; secrets in `before`, `after` and the id of the request, which is the caller's choice, are left out. The database numbers, dates and chains it, and lets
  * nobody else write one until this transaction ends: it comes last, and no lock is waited for after it.
  */
 export async function recordAudit(db: Transaction, entry: AuditEntry): Promise<void> {
@@ -38,7 +38,7 @@ export async function recordAudit(db: Transaction, entry: AuditEntry): Promise<v
     actor_id: entry.actor.id,
     actor: entry.actor.name,
     address: entry.actor.address,
-    request_id: entry.actor.requestId,
+    request_id: entry.actor.requestId && redactText(entry.actor.requestId),
     action: entry.action,
     target_type: entry.target.type,
     target_id: entry.target.id,

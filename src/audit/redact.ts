@@ -31,8 +31,13 @@ export function redactPolicy(value: unknown): unknown {
   return copyWith(value, () => false);
 }
 
+/** The same for words that somebody sent: all of them, as it cannot be told where in them the secret ends. */
+export function redactText(text: string): string {
+  return secretValue.test(text) ? REDACTED : text;
+}
+
 function copyWith(value: unknown, isSecret: (name: string) => boolean): unknown {
-  if (typeof value === 'string') return secretValue.test(value) ? REDACTED : value;
+  if (typeof value === 'string') return redactText(value);
   if (Array.isArray(value)) return value.map((item) => copyWith(item, isSecret));
   if (value instanceof Date || typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).map(([key, entry]) => [

@@ -1,7 +1,7 @@
 /** `castellan check --against-live`: files beside what is live, before they are imported. */
 import { type Simulation, simulate } from '../admin/simulate.ts';
 import type { ReachChange } from '../decision/simulate.ts';
-import { demoSources } from '../demo/endpoints.ts';
+import { tableCheck } from '../enforcement/table-check.ts';
 import { policyInvalid } from '../errors.ts';
 import { evaluatorNames } from '../evaluators/index.ts';
 import { compile } from '../policy/compile.ts';
@@ -19,15 +19,19 @@ export async function simulateFiles(
   mode: 'merge' | 'replace',
   progress: Progress,
 ): Promise<Simulation> {
-  return withLiveDatabase(async ({ db, config, live: { snapshot: before } }) => {
+  return withLiveDatabase(async ({ db, sources, live: { snapshot: before } }) => {
     progress.begin('comparing with what is live');
     const policy = await policyWith(files.policy, before, mode);
-    const options = { revision: before.revision + 1, evaluators: evaluatorNames, previous: before };
-    const { snapshot: after, problems } = compile(policy, options);
+    const { snapshot: after, problems } = compile(policy, {
+      revision: before.revision + 1,
+      evaluators: evaluatorNames,
+      tables: tableCheck(sources),
+      previous: before,
+    });
     if (!after) throw policyInvalid(problems.map((problem) => files.locate(problem, policy)));
     return simulate({
       db,
-      sources: config.demo ? demoSources : new Map(),
+      sources,
       before,
       after,
       decisions: LOGGED_DECISIONS,

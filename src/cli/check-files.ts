@@ -1,6 +1,9 @@
 /** Policy files put to the compiler and to their own cases, without a database. */
 import { join } from 'node:path';
+import { loadConfig } from '../config.ts';
 import { type CaseResult, runCases } from '../decision/run-cases.ts';
+import { sourcesOf } from '../demo/endpoints.ts';
+import { tableCheck } from '../enforcement/table-check.ts';
 import type { Problem } from '../errors.ts';
 import { decisionsAt } from '../evaluators/decisions-at.ts';
 import { evaluatorNames } from '../evaluators/index.ts';
@@ -9,6 +12,7 @@ import { type Compiled, compile } from '../policy/compile.ts';
 import { shippedPolicies } from '../policy/files.ts';
 import { mergeFiles, type PolicyFiles } from '../policy/merge-files.ts';
 import type { Policy } from '../policy/policy.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
 import { byPlace } from './problem-lines.ts';
 import { type Progress, showProgress } from './progress.ts';
 import { readFiles } from './read-files.ts';
@@ -22,6 +26,7 @@ export interface CheckedFiles {
   problems: Problem[];
   /** How the cases went; undefined where the policy does not compile. */
   results: CaseResult[] | undefined;
+  snapshot: Snapshot | undefined;
 }
 
 /** When to put the shipped base policy below: `auto` where the files lack the built-in resource types. */
@@ -50,10 +55,10 @@ async function check(
   progress.begin('checking');
   const { snapshot, problems } = compileFiles(merged);
   const told = { policy: merged.policy, base, replaced: merged.replaced };
-  if (!snapshot) return { ...told, problems: problems.toSorted(byPlace), results: undefined };
+  if (!snapshot) return { ...told, problems: problems.toSorted(byPlace), results: undefined, snapshot };
   progress.begin('running the cases');
   const results = await runCases(merged.policy.cases, snapshot, decisionsAt);
-  return { ...told, problems: failures(results, merged).sort(byPlace), results };
+  return { ...told, problems: failures(results, merged).sort(byPlace), results, snapshot };
 }
 
 function lacksBuiltIns({ resourceTypes }: Policy): boolean {
@@ -72,7 +77,11 @@ function compileFiles({ files, policy, problems, locate }: PolicyFiles): Compile
   const isHidden = [...places].some((place) => place !== 'rules' && place !== 'cases');
   if (isHidden || files.length === 0) return { problems };
   const judged = places.has('rules') ? { ...policy, cases: [] } : policy;
-  const compiled = compile(judged, { revision: 1, evaluators: evaluatorNames });
+  const compiled = compile(judged, {
+    revision: 1,
+    evaluators: evaluatorNames,
+    tables: tableCheck(sourcesOf(loadConfig())),
+  });
   const found = (compiled.problems ?? []).map((problem) => locate(problem, judged));
   if (compiled.snapshot && problems.length === 0) return compiled;
   return { problems: [...problems, ...found] };

@@ -3,6 +3,7 @@ import type { CaseResult } from '../decision/run-cases.ts';
 import { simulateFiles, simulationLines } from './against-live.ts';
 import { caseReport } from './case-report.ts';
 import { type CheckedFiles, checkFiles, type UseOfBase } from './check-files.ts';
+import { checkSql, sqlLines } from './check-sql.ts';
 import { type Command, jsonOption, type Options, printResult, UsageError } from './command.ts';
 import { modeOf, modeOption } from './import.ts';
 import { count, problemLine, tellingProblems } from './problem-lines.ts';
@@ -31,15 +32,30 @@ export const checkCommand: Command = {
       type: 'boolean',
       meaning: 'show who gains and who loses what beside the policy in force; needs the database',
     },
+    {
+      name: 'sql',
+      type: 'boolean',
+      meaning: 'show the WHERE of each list for each role, and its EXPLAIN; needs the database',
+    },
     modeOption,
     jsonOption,
   ],
   notes: ['Exits with 0 when all is well, with 1 when there are problems or cases fail.'],
   run: async (options, paths) => {
+    if (options['sql'] && (options['against-live'] || options['format']))
+      throw new UsageError('--sql goes with neither --against-live nor --format');
     if (options['against-live']) return checkAgainstLive(options, paths);
     const checked = await checkFiles(paths, useOfBase(options));
     if (checked.problems.length > 0) process.exitCode = 1;
     const { format, json } = options;
+    if (options['sql'] && checked.snapshot) {
+      const lists = await checkSql(checked.snapshot);
+      return printResult(json, { ...summaryOf(checked), ...lists }, [
+        ...linesOf(checked),
+        '',
+        ...sqlLines(lists),
+      ]);
+    }
     if (format !== undefined && checked.results) return print(caseReport(checked.results, format));
     if (format !== undefined) return printProblems(checked);
     printResult(json, summaryOf(checked), linesOf(checked));

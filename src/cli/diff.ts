@@ -1,4 +1,5 @@
 /** `castellan diff` */
+import { tableCheck } from '../enforcement/table-check.ts';
 import { policyInvalid } from '../errors.ts';
 import { evaluatorNames } from '../evaluators/index.ts';
 import { compile } from '../policy/compile.ts';
@@ -20,11 +21,12 @@ export const diffCommand: Command = {
     tellingProblems(options['json'], 'nothing was compared', async (progress) => {
       const files = await readDraftFiles(paths, progress);
       progress.begin('comparing');
-      const { revision, diff } = await withLiveDatabase(async ({ live: { snapshot } }) => {
+      const { revision, diff } = await withLiveDatabase(async ({ sources, live: { snapshot } }) => {
         const policy = await policyWith(files.policy, snapshot, modeOf(options));
         const { problems = [] } = compile(policy, {
           revision: 0,
           evaluators: evaluatorNames,
+          tables: tableCheck(sources),
           previous: snapshot,
         });
         if (problems.length > 0)

@@ -4,7 +4,6 @@ import { withStoredPrincipal } from '../admin/fill-stored.ts';
 import { type Explanation, explain } from '../decision/explain.ts';
 import { accountAttributes, findAccountFacts } from '../decision/principals.ts';
 import { questionProblems, requestOfQuestion } from '../decision/question.ts';
-import { demoSources } from '../demo/endpoints.ts';
 import { loadFromSource } from '../enforcement/source.ts';
 import { decisionsAt } from '../evaluators/decisions-at.ts';
 import { misfit } from '../policy/attributes.ts';
@@ -83,7 +82,7 @@ function readInstant(text: unknown): Date {
 }
 
 /** Whoever reaches the database may see all of it: nothing is withheld. */
-async function fillIn({ db, config, live }: LiveDatabase, asked: Question): Promise<Question> {
+async function fillIn({ db, sources, live }: LiveDatabase, asked: Question): Promise<Question> {
   const { principal, resource } = asked;
   const id = principal === 'anonymous' ? undefined : principal.id;
   const [facts] = id !== undefined && !misfit(id, { type: 'uuid' }) ? await findAccountFacts(db, [id]) : [];
@@ -91,7 +90,7 @@ async function fillIn({ db, config, live }: LiveDatabase, asked: Question): Prom
     ? withStoredPrincipal(principal, { roles: facts.roles, attributes: accountAttributes(facts) })
     : principal;
   const type = live.snapshot.types.get(resource.type);
-  const source = config.demo ? demoSources.get(resource.type) : undefined;
+  const source = sources.get(resource.type);
   const row =
     type && source && resource.id !== undefined && (await loadFromSource(db, source, type, resource.id));
   const found: AskedResource = row

@@ -1,5 +1,8 @@
 /** The database as commands work on it: opened by the settings, the policy in force read, closed again. */
 import { type Config, loadConfig } from '../config.ts';
+import { sourcesOf } from '../demo/endpoints.ts';
+import type { Sources } from '../enforcement/source.ts';
+import { tableCheck } from '../enforcement/table-check.ts';
 import { evaluatorNames } from '../evaluators/index.ts';
 import { LivePolicy } from '../policy/live-policy.ts';
 import { openStorage } from '../services.ts';
@@ -9,6 +12,7 @@ export interface LiveDatabase {
   config: Config;
   db: Database;
   live: LivePolicy;
+  sources: Sources;
 }
 
 /** Does the work on the database with its policy loaded. Throws what opening, loading and the work throw. */
@@ -17,9 +21,15 @@ export async function withLiveDatabase<T>(work: (opened: LiveDatabase) => Promis
   const storage = await openStorage(config);
   try {
     const { db } = storage;
-    const live = new LivePolicy({ db, evaluators: evaluatorNames, staleAfterMs: Number.POSITIVE_INFINITY });
+    const sources = sourcesOf(config);
+    const live = new LivePolicy({
+      db,
+      evaluators: evaluatorNames,
+      staleAfterMs: Number.POSITIVE_INFINITY,
+      tables: tableCheck(sources),
+    });
     await live.load();
-    return await work({ config, db, live });
+    return await work({ config, db, live, sources });
   } finally {
     await storage.close();
   }

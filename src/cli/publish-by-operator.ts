@@ -1,6 +1,7 @@
 /** A change of the policy from the command line: with the guards of every change but the one against escalation. */
 import { beforeAndAfter, casesBrokenBy, type ProvenPublication } from '../admin/publish-change.ts';
 import { recordAudit } from '../audit/record.ts';
+import { redactText } from '../audit/redact.ts';
 import { refuseLockOut } from '../decision/lock-out.ts';
 import type { CaseResult } from '../decision/run-cases.ts';
 import { countDiff, describeDiff } from '../policy/diff.ts';
@@ -35,7 +36,7 @@ export interface OperatorChange extends Pick<PublishOptions, 'change' | 'locate'
  */
 export async function publishByOperator(
   { db, live }: LiveDatabase,
-  { command, action, target, force, progress, ...change }: OperatorChange,
+  { command, action, target, force, progress, message = '', ...change }: OperatorChange,
 ): Promise<ProvenPublication> {
   const actor = { id: null, name: command, address: null, requestId: null };
   let broken: CaseResult[] = [];
@@ -44,6 +45,7 @@ export async function publishByOperator(
     db,
     live,
     author: { id: null, name: command },
+    message: redactText(message),
     guard: async (planned, trx) => {
       await refuseLockOut(trx, planned.before, planned.after);
       progress.begin('running the cases');

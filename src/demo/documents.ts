@@ -53,7 +53,7 @@ const list = {
   filters: { status: shape.extract('status'), ownerId: shape.extract('ownerId'), department: Joi.string() },
   sorts: ['createdAt', 'updatedAt', 'title', 'status', 'department', 'notes'],
   searchIn: ['title', 'body', 'notes'],
-  sortedBy: '-createdAt',
+  sortedBy: DocumentRow.source.sortedBy,
 };
 const bulk = Joi.object(list.filters).min(1).messages({ 'object.min': 'must name at least one filter' });
 const count = (name: string) => Joi.object({ [name]: Joi.number().integer() });

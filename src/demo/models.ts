@@ -12,8 +12,9 @@ export type DocumentStatus = 'draft' | 'review' | 'published' | 'archived';
 export class DocumentRow extends DemoRow {
   static override tableName = 'documents';
   static resource = 'document';
-  static source: Source = {
+  static source = {
     table: 'documents',
+    sortedBy: '-createdAt',
     columns: {
       id: { column: 'id', type: 'uuid', notNull: true },
       title: { column: 'title', type: 'text', notNull: true },
@@ -22,10 +23,10 @@ export class DocumentRow extends DemoRow {
       ownerId: { column: 'owner_id', type: 'uuid', notNull: true },
       department: { column: 'department', type: 'text' },
       notes: { column: 'notes', type: 'text' },
-      createdAt: { column: 'created_at', type: 'timestamptz', notNull: true },
-      updatedAt: { column: 'updated_at', type: 'timestamptz', notNull: true },
+      createdAt: { column: 'created_at', type: 'timestamptz', notNull: true, checked: true },
+      updatedAt: { column: 'updated_at', type: 'timestamptz', notNull: true, checked: true },
     },
-  };
+  } satisfies Source;
   declare title: string;
   declare body: string;
   declare status: DocumentStatus;
@@ -38,18 +39,19 @@ export class DocumentRow extends DemoRow {
 export class OrderRow extends DemoRow {
   static override tableName = 'orders';
   static resource = 'order';
-  static source: Source = {
+  static source = {
     table: 'orders',
+    sortedBy: '-createdAt',
     columns: {
       id: { column: 'id', type: 'uuid', notNull: true },
-      amount: { column: 'amount', type: 'numeric(14,2)', notNull: true },
+      amount: { column: 'amount', type: 'numeric(14,2)', notNull: true, checked: true },
       currency: { column: 'currency', type: 'text', notNull: true },
       region: { column: 'region', type: 'text', notNull: true },
       status: { column: 'status', type: 'text', notNull: true },
       createdBy: { column: 'created_by', type: 'uuid', notNull: true },
-      createdAt: { column: 'created_at', type: 'timestamptz', notNull: true },
+      createdAt: { column: 'created_at', type: 'timestamptz', notNull: true, checked: true },
     },
-  };
+  } satisfies Source;
   declare amount: number;
   declare currency: string;
   declare region: string;

@@ -43,7 +43,7 @@ const list = {
     createdBy: shape.extract('createdBy'),
   },
   sorts: ['createdAt', 'amount', 'region'],
-  sortedBy: '-createdAt',
+  sortedBy: OrderRow.source.sortedBy,
 };
 
 /** List, read, place, approve. */

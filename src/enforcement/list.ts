@@ -193,7 +193,7 @@ function searchFor(
   });
 }
 
-interface Order {
+export interface Order {
   /** The column, with its table. */
   path: string;
   column: Column;
@@ -202,7 +202,8 @@ interface Order {
   isDescending: boolean;
 }
 
-function orderOf(name: string, { source: { table, columns } }: FilterOptions): Order {
+/** The order by an attribute, `-` before it: descending. */
+export function orderOf(name: string, { source: { table, columns } }: Pick<FilterOptions, 'source'>): Order {
   const column = columns[name.replace('-', '')];
   const id = columns['id'];
   if (!column || !id)
@@ -217,7 +218,10 @@ function orderOf(name: string, { source: { table, columns } }: FilterOptions): O
 }
 
 /** What is missing comes last. Rows of one place are in the order of their ids. */
-function inOrder(rows: Knex.QueryBuilder, { path, column, idPath, isDescending }: Order): Knex.QueryBuilder {
+export function inOrder(
+  rows: Knex.QueryBuilder,
+  { path, column, idPath, isDescending }: Order,
+): Knex.QueryBuilder {
   const direction = isDescending ? 'DESC' : 'ASC';
   return rows.orderByRaw(`?? ${direction}${column.notNull ? '' : ' NULLS LAST'}, ?? ${direction}`, [
     path,

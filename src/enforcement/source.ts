@@ -8,6 +8,8 @@ export interface Source {
   table: string;
   /** By attribute; what is not here cannot be asked of the table. `id` must be. */
   columns: Readonly<Record<string, Column>>;
+  /** The attribute in whose order lists are unless another is asked for; `-` before it: descending. Left out: by id. */
+  sortedBy?: string;
 }
 
 export interface Column {
@@ -15,6 +17,8 @@ export interface Column {
   type: ColumnType;
   /** The database refuses NULL in it: then an index gives the order of a list by it. */
   notNull?: true;
+  /** A CHECK of the table keeps out what no decision takes, such as infinity: then a list need not ask for it. */
+  checked?: true;
 }
 
 /** By resource type. */

@@ -6,7 +6,7 @@ import type { Transaction } from '../storage/postgres.ts';
 import type { GuardedCall } from './access.ts';
 import { filterFor, filtersIn, type ListQuery, type ListShape, withParts } from './list.ts';
 import { all, type Expression, not, render } from './sql/expression.ts';
-import { filterOf, type ResourceModel, where } from './sql-filter.ts';
+import { accessibleBy, filterOf, type ResourceModel, where } from './sql-filter.ts';
 
 type Row = Model & { id: string };
 
@@ -135,9 +135,10 @@ export async function deleteAccessible<M extends Row>(
   model: ResourceModel<M>,
   filters: ListShape['filters'],
 ): Promise<number> {
-  const may = filterOf(await filterFor(services, call, model, 'delete'));
-  const asked = await askedIn(services, call, model, filters);
-  return Number(await where(model.query(services.db), all([asked, may])).delete());
+  const { ability, context } = await filterFor(services, call, model, 'delete');
+  const options = { types: call.context.snapshot.types, db: services.db, context };
+  const rows = accessibleBy(ability, 'delete', model, options);
+  return Number(await where(rows, await askedIn(services, call, model, filters)).delete());
 }
 
 /** Which rows are meant: of those that the caller may read, as a list with these filters would show them. */

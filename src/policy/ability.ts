@@ -39,9 +39,18 @@ export interface Ability {
 
 /** Makes the ability of a principal at an instant. */
 export function makeAbility(snapshot: Snapshot, principal: Principal, nowMs: number): Ability {
+  return narrow(snapshot, principal, (rule) => rule.validFromMs <= nowMs && nowMs < rule.validUntilMs);
+}
+
+/** All that a principal may or may not, from now on or later: an ability to judge by, never to decide by. */
+export function makeAbilityToCome(snapshot: Snapshot, principal: Principal, nowMs: number): Ability {
+  return narrow(snapshot, principal, (rule) => nowMs < rule.validUntilMs);
+}
+
+function narrow(snapshot: Snapshot, principal: Principal, isThere: (rule: CompiledRule) => boolean): Ability {
   const facts = principalFacts(snapshot, principal);
   const rules = rulesOf(snapshot, principal)
-    .filter((rule) => rule.source.enabled && rule.validFromMs <= nowMs && nowMs < rule.validUntilMs)
+    .filter((rule) => rule.source.enabled && isThere(rule))
     .flatMap((rule) => settleRule(rule, facts))
     .sort(inCaslOrder);
   return { revision: snapshot.revision, rules };
@@ -63,6 +72,11 @@ function rulesOf(snapshot: Snapshot, principal: Principal): CompiledRule[] {
 /** The roles given with all that they inherit; roles that the policy does not know are nothing. */
 export function effectiveRoles(snapshot: Snapshot, roles: readonly string[]): Set<string> {
   return new Set(roles.flatMap((role) => [...(snapshot.lineage.get(role) ?? [])]));
+}
+
+/** The rules of a role and of all that it inherits, switched off or not. */
+export function rulesOfRole(snapshot: Snapshot, role: string): CompiledRule[] {
+  return [...(snapshot.lineage.get(role) ?? [])].flatMap((key) => [...(snapshot.rulesByRole.get(key) ?? [])]);
 }
 
 /** What templates and `when` see under `principal.`. */

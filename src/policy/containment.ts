@@ -41,14 +41,29 @@ export function gapIn(holder: Ability, given: GivenRule, snapshot: Snapshot): Ga
   return undefined;
 }
 
-/** What `after` allows beyond `before`, both of one principal: a rule gained and not covered, or a deny lost. */
+/** The first thing that `after` allows beyond `before`, both of one principal. */
 export function gainIn(before: Ability, after: Ability, snapshot: Snapshot): Gap {
+  return gains(before, after)
+    .map((rule) => gapIn(before, rule, snapshot))
+    .find((gap) => gap !== undefined);
+}
+
+/** What `after` may allow beyond `before`, both of one principal: rules gained, and denies lost. */
+export function gains(before: Ability, after: Ability): GivenRule[] {
   const texts = (ability: Ability) => new Set(ability.rules.map((rule) => JSON.stringify(rule)));
   const [were, are] = [texts(before), texts(after)];
   const gained = after.rules.filter((rule) => !were.has(JSON.stringify(rule)));
   const lost = before.rules.filter((rule) => rule.effect === 'deny' && !are.has(JSON.stringify(rule)));
-  const given = [...gained, ...lost.map((rule): AbilityRule => ({ ...rule, effect: 'allow' }))];
-  return given.map((rule) => gapIn(before, rule, snapshot)).find((gap) => gap !== undefined);
+  return [...gained, ...lost.map((rule): AbilityRule => ({ ...rule, effect: 'allow' }))];
+}
+
+/** Whether a deny takes something of what is `held`: of what is allowed there, no higher rule of `after` keeps it. */
+export function takesFrom(held: Ability, deny: AbilityRule, after: Ability, snapshot: Snapshot): boolean {
+  const meets = (rule: AbilityRule) =>
+    deny.actions.some((action) => deny.subjects.some((subject) => touches(rule, action, subject)));
+  if (!held.rules.some((rule) => rule.effect === 'allow' && meets(rule))) return false;
+  const above = { ...after, rules: after.rules.filter(({ priority }) => priority > deny.priority) };
+  return gapIn(above, { ...deny, effect: 'allow' }, snapshot) !== undefined;
 }
 
 function gapInPair(
@@ -91,8 +106,8 @@ function names(rule: AbilityRule, action: string, subject: string): boolean {
   );
 }
 
-/** Whether a deny could reach some request that the pair stands for. */
-function touches(rule: AbilityRule, action: string, subject: string): boolean {
+/** Whether a rule could reach some request that the pair stands for. */
+export function touches(rule: AbilityRule, action: string, subject: string): boolean {
   const actionMeets =
     action === ANY_ACTION || rule.actions.includes(action) || rule.actions.includes(ANY_ACTION);
   return (

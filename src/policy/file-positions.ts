@@ -1,6 +1,7 @@
 /** From JSON pointers into a policy file to the lines and columns of its text. */
 import { type Node as JsonNode, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import type { YamlProblem } from './yaml.ts';
 
 /** Both count from 1. */
 export interface Position {
@@ -25,7 +26,12 @@ export type PositionOf = (pointer: string, what: 'key' | 'value') => Position;
 /** Of a YAML text; aliases are followed to what they stand for. */
 export function yamlPositions(text: string): PositionOf {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: false, // else it compares each with all before it
+    resolveKnownTags: false,
+  });
   const start = isNode(document.contents) ? (document.contents.range?.[0] ?? 0) : 0;
   return positionsBy(lines, start, (path) => stepsInYaml(document, path));
 }
@@ -37,11 +43,8 @@ export function jsonPositions(text: string): PositionOf {
 }
 
 /** Everything that keeps a text from being YAML. */
-export function yamlErrors({ errors }: Pick<Document, 'errors'>, lines: LineCounter): SyntaxProblem[] {
-  return errors.map(({ message, pos: [offset] }) => ({
-    ...positionAt(lines, offset),
-    message: `it is not YAML: ${message}`,
-  }));
+export function yamlErrors(problems: readonly YamlProblem[], lines: LineCounter): SyntaxProblem[] {
+  return problems.map(({ offset, message }) => ({ ...positionAt(lines, offset), message }));
 }
 
 /** What keeps a text from being JSON; only the first, since what follows it is guesswork. */

@@ -49,6 +49,7 @@ export class RoleParentRow extends Model {
   static override idColumn = ['role_key', 'parent_key'];
   declare roleKey: string;
   declare parentKey: string;
+  declare position: number;
 }
 
 export class ResourceTypeRow extends PolicyRow {

@@ -50,13 +50,21 @@ function readQuery(query: unknown, pointer: string, reading: Reading, depth: num
     return refuse(reading, pointer, 'type', 'must be an object: a query in MongoDB style');
   if (depth > DEEPEST)
     return refuse(reading, pointer, 'too_deep', `must not be nested deeper than ${DEEPEST}`);
-  const parts = Object.entries(query).map(([key, value]) => {
+  return allOfEntries(query, (key, value) => {
     const at = `${pointer}/${escapePointer(key)}`;
     return key.startsWith('$')
       ? readGroup(key, value, at, reading, depth)
       : readField(key, value, at, reading, depth);
   });
-  return allOf(parts);
+}
+
+/**
+ * Read as written, so that problems come in that order; put together by key, because a database gives keys back in an
+ * order of its own, and what says the same shall be the same tree.
+ */
+function allOfEntries(query: object, readEntry: (key: string, value: unknown) => Condition): Condition {
+  const read = Object.entries(query).map(([key, value]) => ({ key, condition: readEntry(key, value) }));
+  return allOf(read.sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ condition }) => condition));
 }
 
 function readGroup(key: string, value: unknown, at: string, reading: Reading, depth: number): Condition {
@@ -93,13 +101,10 @@ function readTests(
   depth: number,
 ): Condition {
   if (!isPlainObject(value)) return readTest(path, '$eq', value, at, spec, reading);
-  const entries = Object.entries(value);
-  if (entries.length === 0)
+  if (Object.keys(value).length === 0)
     return refuse(reading, at, 'type', 'must not be empty; it would match everything');
-  return allOf(
-    entries.map(([key, operand]) =>
-      readOperator(path, key, operand, `${at}/${escapePointer(key)}`, spec, reading, depth),
-    ),
+  return allOfEntries(value, (key, operand) =>
+    readOperator(path, key, operand, `${at}/${escapePointer(key)}`, spec, reading, depth),
   );
 }
 

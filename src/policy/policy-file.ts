@@ -1,7 +1,6 @@
 /** One policy file: read, parsed and shaped, and everything that is wrong with it told by line and column. */
 import { readFile } from 'node:fs/promises';
 import { dirname, extname } from 'node:path';
-import { LineCounter, parseDocument } from 'yaml';
 import { AppError, type Problem } from '../errors.ts';
 import { parseStrictJson } from '../http/json-body.ts';
 import {
@@ -14,6 +13,7 @@ import {
 } from './file-positions.ts';
 import { emptyPolicy, type Part, type Policy } from './policy.ts';
 import { readDocument } from './policy-document.ts';
+import { readYaml } from './yaml.ts';
 
 /** A problem and the place where it is to be mended. */
 export interface FileProblem extends Problem {
@@ -74,9 +74,8 @@ function parseJson(text: string): Parsed {
 }
 
 function parseYaml(text: string): Parsed {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { uniqueKeys: true, lineCounter: lines, prettyErrors: false });
-  if (document.errors.length > 0) return { errors: yamlErrors(document, lines) };
+  const { document, lines, problems } = readYaml(text);
+  if (!document) return { errors: yamlErrors(problems, lines) };
   try {
     const value: unknown = document.toJS({ maxAliasCount: 100 });
     return parseStrictly(JSON.stringify(value) ?? 'null') ?? { value, errors: [] };

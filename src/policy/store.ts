@@ -30,7 +30,7 @@ export async function loadPolicy(db: Database | Transaction, known?: Policy): Pr
       await currentRevision(trx),
       await ResourceTypeRow.query(trx).orderBy('type'),
       await RoleRow.query(trx).where('builtIn', false).orderBy('key'),
-      await RoleParentRow.query(trx).orderBy(['roleKey', 'parentKey']),
+      await RoleParentRow.query(trx).orderBy(['roleKey', 'position', 'parentKey']),
       await RuleRow.query(trx).orderBy('id'),
       await CaseRow.query(trx).orderBy('id'),
     ];
@@ -118,7 +118,7 @@ export async function writeDiff(trx: Transaction, diff: PolicyDiff): Promise<voi
     [...roles, ...diff.roles.removed].map(({ key }) => key),
   );
   const parents = roles.flatMap((role) =>
-    role.inherits.map((parent) => ({ role_key: role.key, parent_key: parent })),
+    role.inherits.map((parent, position) => ({ role_key: role.key, parent_key: parent, position })),
   );
   if (parents.length > 0) await trx.batchInsert('role_parents', parents, BATCH);
   const gone = diff.roles.removed.map(({ key }) => key);

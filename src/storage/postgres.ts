@@ -58,7 +58,7 @@ export async function checkServer(db: Database, url: string): Promise<void> {
 export async function migrate(db: Database): Promise<string[]> {
   // Knex's own lock is a row: it refuses instead of waiting, and its table has to be made first.
   const bring = db.transaction(async (lock) => {
-    await lock.raw(`SELECT pg_advisory_xact_lock(hashtext('castellan.migrate'))`);
+    await lockMigrations(lock);
     // To take knex's lock is to write: a role that only runs the gateway may look, and need do no more.
     const [, pending] = await db.migrate.list();
     if (pending.length === 0) return [];
@@ -66,6 +66,11 @@ export async function migrate(db: Database): Promise<string[]> {
     return applied;
   });
   return bring.catch(explainForbidden);
+}
+
+/** Whoever changes tables or rights holds this lock until its transaction ends. */
+export async function lockMigrations(trx: Transaction): Promise<void> {
+  await trx.raw(`SELECT pg_advisory_xact_lock(hashtext('castellan.migrate'))`);
 }
 
 const INSUFFICIENT_PRIVILEGE = '42501';

@@ -8,7 +8,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
+import { loadConfig } from '../../src/config.ts';
+import { openStorage, type Storage } from '../../src/services.ts';
 import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.ts';
+import { mayChangeTrail } from '../../src/storage/gateway-role.ts';
+import { migrate, openPool } from '../../src/storage/postgres.ts';
 
 describe('embedded PostgreSQL', function () {
   this.timeout(60_000);
@@ -152,6 +156,96 @@ describe('embedded PostgreSQL', function () {
     assert.deepEqual(await once(lines, 'line'), ['finished']);
     assert.deepEqual(await exited, [0, null]);
     await assert.rejects(access(join(dataDir, 'postgres/data/postmaster.pid')), { code: 'ENOENT' });
+  });
+
+  describe('under the gateway', () => {
+    const openGateway = () => openStorage(loadConfig({ NODE_ENV: 'test', DATA_DIR: dataDir }));
+    const anEntry = { actor: 'ada', action: 'rule.create', targetType: 'castellan.rule', targetId: 'a' };
+    const actorsIn = ({ db }: Storage) => db('audit_entries').orderBy('id').pluck('actor');
+
+    const attacks: Record<string, string> = {
+      'passing the triggers over': 'SET session_replication_role = replica; DELETE FROM audit_entries',
+      'switching the triggers off':
+        'ALTER TABLE audit_entries DISABLE TRIGGER USER; DELETE FROM audit_entries',
+      'moving the head': `SET session_replication_role = replica; UPDATE audit_head SET entry = 0, hash = NULL`,
+      'removing the entries': 'DELETE FROM audit_entries',
+      'rewriting the history of the policy': `UPDATE revisions SET author = 'somebody else'`,
+      'having a program run': `COPY (SELECT 1) TO PROGRAM 'true'`,
+      'reading a file': `SELECT pg_read_file('postgresql.conf')`,
+      'making itself a superuser': 'ALTER ROLE CURRENT_USER SUPERUSER',
+      'becoming the owner': 'SET ROLE castellan',
+      'making a table': 'CREATE TABLE mine (n int)',
+      'making a temporary table': 'CREATE TEMP TABLE mine (n int)',
+    };
+    it('keeps the audit trail, the server and its files from whoever speaks through the gateway', async () => {
+      const storage = await openGateway();
+      await storage.db('audit_entries').insert(anEntry);
+      for (const [what, statement] of Object.entries(attacks))
+        await assert.rejects(query(storage.databaseUrl, statement), { code: '42501' }, what);
+      assert.deepEqual(await actorsIn(storage), ['ada']);
+      assert.equal(await mayChangeTrail(storage.db), false);
+      await storage.close();
+    });
+
+    it('goes on with what an earlier version has made, which ran as its superuser', async () => {
+      const earlier = await start();
+      const owner = openPool({ url: earlier.url, poolMax: 2 });
+      await migrate(owner);
+      await owner('audit_entries').insert(anEntry);
+      await query(earlier.url, `SELECT castellan_make_decision_day('2020-02-29')`);
+      await owner.destroy();
+      await earlier.stop();
+      for (const actor of ['first', 'second']) {
+        const storage = await openGateway();
+        await storage.db('audit_entries').insert({ ...anEntry, actor });
+        assert.equal(await mayChangeTrail(storage.db), false);
+        await storage.close();
+      }
+      const storage = await openGateway();
+      assert.deepEqual(await actorsIn(storage), ['ada', 'first', 'second']);
+      await storage.close();
+    });
+
+    it('is given its rights again where a start broke off before it had them', async () => {
+      const server = await start();
+      await (await openGateway()).close();
+      await query(server.url, 'DROP OWNED BY castellan_gateway');
+      const again = await openGateway();
+      assert.deepEqual(await actorsIn(again), []);
+      await again.close();
+      await query(server.url, 'CREATE TABLE later (n int)');
+      const third = await openGateway();
+      assert.deepEqual(await third.db('later').pluck('n'), []);
+      await third.close();
+      await server.stop();
+    });
+
+    it('is given what a migration brings', async () => {
+      const server = await start();
+      await (await openGateway()).close();
+      await query(
+        server.url,
+        `REVOKE EXECUTE ON FUNCTION castellan_make_decision_day FROM castellan_gateway;
+         DELETE FROM knex_migrations WHERE name = '0008-closed-functions'`,
+      );
+      const upgraded = await openGateway();
+      await upgraded.db.raw(`SELECT castellan_make_decision_day('2020-02-29')`);
+      await upgraded.close();
+      await server.stop();
+    });
+
+    it('is opened by several processes at once, also where only its role is missing', async () => {
+      const openAll = async () => {
+        const all = await Promise.all([openGateway(), openGateway(), openGateway(), openGateway()]);
+        assert.deepEqual(await Promise.all(all.map(actorsIn)), [[], [], [], []]);
+        await Promise.all(all.map(({ close }) => close()));
+      };
+      const server = await start();
+      await openAll();
+      await query(server.url, 'DROP OWNED BY castellan_gateway; DROP ROLE castellan_gateway');
+      await openAll();
+      await server.stop();
+    });
   });
 
   it('says in one line why it cannot start', async () => {

@@ -238,8 +238,15 @@ describe('the policy as files', function () {
       );
       assert.equal(now.stdout, first.stdout);
       assert.deepEqual([none.code, none.stderr], [1, 'castellan: there is no revision 99\n']);
-      const imported = await run('import', join(shipped, 'demo'));
+      const imported = await run(
+        'import',
+        join(shipped, 'demo'),
+        '--message',
+        `with cst_${'Zz'.repeat(21)}z`,
+      );
       assert.equal(imported.code, 0, imported.stderr);
+      const { message } = await gateway.services.db('revisions').where({ number: 4 }).first();
+      assert.equal(message, '[redacted]', 'a session token stays out of the history');
       const cases = await run('cases', '--json');
       const { revision: at, passed, failed } = JSON.parse(cases.stdout);
       assert.deepEqual([cases.code, at, failed], [0, 4, 0]);

@@ -4,10 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dropOldDecisions } from '../../src/audit/decision-partitions.ts';
+import { grantsTo, mayChangeTrail } from '../../src/storage/gateway-role.ts';
+import { openPool } from '../../src/storage/postgres.ts';
 import { logIn, makeDatabase, registerAndLogIn, startGateway, type TestGateway } from '../harness.ts';
 import { ok, rulesPath, usersPath } from '../http/admin/staff.ts';
 import { verifyTrail } from '../http/audit/trail.ts';
-import { castellan } from './process.ts';
+import { castellan, killLeftovers, startNode } from './process.ts';
 import { sql } from './sql.ts';
 
 describe('a role that owns the tables, and one that runs the gateway', function () {
@@ -30,6 +32,7 @@ describe('a role that owns the tables, and one that runs the gateway', function 
         /^CREATE DATABASE castellan OWNER.*$/m,
         `ALTER DATABASE ${databaseOf(superUrl)} OWNER TO ${owner};`,
       )
+      .replace('ON DATABASE castellan ', `ON DATABASE ${databaseOf(superUrl)} `)
       .replaceAll('castellan_owner', owner)
       .replace(/\bcastellan\b/g, runner)
       .replaceAll('…', password);
@@ -53,12 +56,17 @@ describe('a role that owns the tables, and one that runs the gateway', function 
     [ownerUrl, runnerUrl] = [as(owner), as(runner)];
   });
   after(async () => {
+    killLeftovers();
     await gateway?.close();
     for (const role of [owner, runner]) {
       await sql(superUrl, `DROP OWNED BY ${role} CASCADE`).catch(() => {});
       await sql(superUrl, `ALTER DATABASE ${databaseOf(superUrl)} OWNER TO CURRENT_USER`);
       await sql(superUrl, `DROP ROLE IF EXISTS ${role}`);
     }
+  });
+
+  it('is what the embedded PostgreSQL gives its gateway', () => {
+    assert.equal(documented(2).replace('BEGIN;\n', '').replace('COMMIT;\n', ''), grantsTo(runner));
   });
 
   it('the runner cannot migrate, and says who can', async () => {
@@ -103,6 +111,93 @@ describe('a role that owns the tables, and one that runs the gateway', function 
     assert.deepEqual((await verifyTrail(runnerUrl)).problems, []);
   });
 
+  it('a start says in one line that its role could change the trail, and nothing where it could not', async () => {
+    const warnings = async (url: string) => {
+      const node = await startNode({ DATABASE_URL: url });
+      assert.equal(await node.stop(), 0);
+      const lines = node.stdout().split('\n');
+      return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line).msg);
+    };
+    for (const url of [superUrl, ownerUrl]) {
+      const told = await warnings(url);
+      assert.equal(told.length, 1);
+      assert.match(told[0], /could change the audit trail; .*docs\/operations\.md/);
+    }
+    assert.deepEqual(await warnings(runnerUrl), []);
+  });
+
+  const helpful: Record<string, [given: string, taken: string]> = {
+    'change entries': [
+      `GRANT UPDATE ON audit_entries TO ${runner}`,
+      `REVOKE UPDATE ON audit_entries FROM ${runner}`,
+    ],
+    'remove entries': [
+      `GRANT DELETE ON audit_entries TO ${runner}`,
+      `REVOKE DELETE ON audit_entries FROM ${runner}`,
+    ],
+    'hang triggers on them': [
+      `GRANT TRIGGER ON audit_entries TO ${runner}`,
+      `REVOKE TRIGGER ON audit_entries FROM ${runner}`,
+    ],
+    'move the head': [
+      `GRANT UPDATE ON audit_head TO ${runner}`,
+      `REVOKE UPDATE ON audit_head FROM ${runner}`,
+    ],
+    'become the owner': [
+      `ALTER SCHEMA public OWNER TO CURRENT_USER; ALTER ROLE ${runner} NOINHERIT; GRANT ${owner} TO ${runner}`,
+      `ALTER SCHEMA public OWNER TO ${owner}; REVOKE ${owner} FROM ${runner}`,
+    ],
+    'drop whatever is in the schema': [
+      `ALTER SCHEMA public OWNER TO ${runner}`,
+      `ALTER SCHEMA public OWNER TO ${owner}`,
+    ],
+  };
+  for (const [what, [given, taken]] of Object.entries(helpful))
+    it(`a role that may ${what} could change the trail`, async () => {
+      const db = openPool({ url: runnerUrl, poolMax: 1 });
+      try {
+        assert.equal(await mayChangeTrail(db), false);
+        await sql(superUrl, given);
+        assert.equal(await mayChangeTrail(db), true);
+      } finally {
+        await sql(superUrl, taken);
+        await db.destroy();
+      }
+    });
+
+  it('nothing that runs with the rights of the owner is open to everybody, or finds what others put in its way', async () => {
+    const functions = await sql(
+      superUrl,
+      `SELECT proname AS name, has_function_privilege('public', oid, 'EXECUTE') AS open, proconfig AS settings
+       FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace ORDER BY proname`,
+    );
+    const closed = { open: false, settings: ['search_path=pg_catalog, pg_temp'] };
+    assert.deepEqual(functions, [
+      { name: 'castellan_audit_chain', ...closed },
+      { name: 'castellan_drop_decision_day', ...closed },
+      { name: 'castellan_make_decision_day', ...closed },
+    ]);
+  });
+
+  it('the runner makes no temporary tables; what follows holds where it may', async () => {
+    await assert.rejects(sql(runnerUrl, 'CREATE TEMP TABLE mine (n int)'), { code: '42501' });
+    await sql(superUrl, `GRANT TEMPORARY ON DATABASE ${databaseOf(superUrl)} TO ${runner}`);
+  });
+
+  const ownCode = `
+    CREATE FUNCTION pg_temp.mine(value bigint) RETURNS boolean LANGUAGE plpgsql AS '
+      BEGIN
+        IF current_user <> session_user THEN GRANT UPDATE, DELETE ON public.audit_entries TO ${runner}; END IF;
+        RETURN true;
+      END';
+    CREATE DOMAIN pg_temp.number AS bigint CHECK (pg_temp.mine(VALUE));
+    CREATE TEMP TABLE mine (id pg_temp.number, at timestamptz, previous_hash bytea, hash bytea);
+    CREATE FUNCTION pg_temp.as_entry(mine) RETURNS public.audit_entries LANGUAGE sql AS
+      'SELECT NULL::public.audit_entries';
+    CREATE CAST (mine AS public.audit_entries) WITH FUNCTION pg_temp.as_entry(mine) AS IMPLICIT;
+    CREATE TRIGGER mine BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION public.castellan_audit_chain();
+    INSERT INTO mine DEFAULT VALUES`;
+
   const attacks: Record<string, string> = {
     'change an entry': `UPDATE audit_entries SET actor = 'somebody else'`,
     'remove an entry': 'DELETE FROM audit_entries WHERE id = 1',
@@ -129,6 +224,8 @@ describe('a role that owns the tables, and one that runs the gateway', function 
         'BEGIN UPDATE public.audit_head SET entry = 0, hash = NULL; RETURN NULL; END';
       CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION pg_temp.mine();
       INSERT INTO mine VALUES (1)`,
+    // Assigned to by the function that chains, a column of the runner's own would run its check as the owner.
+    'run code of its own as the owner, by hanging the function that chains on a table of its own': ownCode,
     'remove the head': 'DELETE FROM audit_head',
     'hold the head, so that nobody else can change anything': 'SELECT * FROM audit_head FOR UPDATE',
     'rewrite the history of the policy': `UPDATE revisions SET author = 'somebody else'`,
@@ -145,6 +242,13 @@ describe('a role that owns the tables, and one that runs the gateway', function 
       });
       assert.deepEqual((await verifyTrail(runnerUrl)).problems, []);
     });
+
+  it('hung on another table, the function that chains touches nothing of it, whoever may run it', async () => {
+    await sql(superUrl, `GRANT EXECUTE ON FUNCTION castellan_audit_chain TO ${runner}`);
+    await assert.rejects(sql(runnerUrl, ownCode), { code: '42501', message: /no other table/ });
+    await sql(superUrl, `REVOKE EXECUTE ON FUNCTION castellan_audit_chain FROM ${runner}`);
+    await assert.rejects(sql(runnerUrl, 'DELETE FROM audit_entries'), { code: '42501', message: /denied/ });
+  });
 
   it('the runner cannot slip a head or functions of its own under the trigger', async () => {
     const { entries } = await verifyTrail(runnerUrl);

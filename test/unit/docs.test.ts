@@ -10,19 +10,23 @@ import { parse as parseYaml } from 'yaml';
 import { invoiceApp } from '../../docs/examples/invoices.ts';
 import { demoAccounts } from '../../seeds/demo.ts';
 import { settings } from '../../src/config.ts';
-import { resourceOf } from '../../src/decision/access-request.ts';
+import { principalOf, resourceOf } from '../../src/decision/access-request.ts';
+import { DocumentRow } from '../../src/demo/models.ts';
+import { accessibleBy } from '../../src/enforcement/sql-filter.ts';
 import { errorTable } from '../../src/errors.ts';
 import { makeMetrics } from '../../src/http/metrics.ts';
 import type { OpenApiDocument } from '../../src/http/openapi.ts';
+import { makeAbility } from '../../src/policy/ability.ts';
 import { builtInTypes } from '../../src/policy/built-in.ts';
 import { checkRule, type Vocabulary } from '../../src/policy/check-rule.ts';
 import { ALWAYS, NEVER } from '../../src/policy/condition.ts';
 import { mergeAll, readPolicyFiles, shippedPolicies } from '../../src/policy/files.ts';
 import { compileCondition } from '../../src/policy/matcher.ts';
 import { operators } from '../../src/policy/operators.ts';
-import type { Query, ResourceType } from '../../src/policy/policy.ts';
+import type { Query, ResourceType, Rule } from '../../src/policy/policy.ts';
 import { shapeResourceType, shapeRole, shapeRule } from '../../src/policy/rule-schema.ts';
 import { settle } from '../../src/policy/settle.ts';
+import type { Snapshot } from '../../src/policy/snapshot.ts';
 import { anonymousClient, logIn, startGateway, type TestGateway } from '../harness.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -335,6 +339,26 @@ describe('what the docs show of a gateway', function () {
       assert.equal((await anonymousClient(gateway).get(codesIn(endpoint)[0]?.slice(4) ?? '')).status, 200);
   });
 
+  it('the WHERE of the rule in the README', async () => {
+    const { services } = gateway;
+    const [rule, , statement] = blocksOf(below(read('README.md'), 'A list is the same rule'));
+    const { snapshot } = services.live;
+    const written = shapeRule(parseYaml(rule?.text ?? '')).value as Rule;
+    const { subject, role, action, conditions } =
+      snapshot.policy.rules.find(({ id }) => id === written.id) ?? {};
+    assert.deepEqual({ subject, role, action, conditions }, pick(written));
+    const only = {
+      ...snapshot,
+      rulesByRole: new Map([['user', [snapshot.rules.get(written.id)]]]),
+    } as Snapshot;
+    const [, owner = ''] = /'([0-9a-f-]{36})'/.exec(statement?.text ?? '') ?? [];
+    const input = { type: 'user', id: owner, roles: ['user'], attributes: {}, accessVersion: 1 };
+    const ability = makeAbility(only, principalOf(input, snapshot.types.get('user')), Date.now());
+    const { db } = services;
+    const mine = accessibleBy(ability, 'read', DocumentRow, { types: snapshot.types, db });
+    assert.equal(mine.toKnexQuery().toString(), statement?.text.trim());
+  });
+
   it('the diagram of the tables, and the triggers', async () => {
     const page = read('docs/architecture.md');
     const diagram = blocksOf(page).find(({ text }) => text.startsWith('erDiagram'))?.text ?? '';
@@ -387,6 +411,10 @@ async function runCommands(page: string, gateway: TestGateway, own: Server): Pro
   const outputs = stdout.split(SEPARATOR);
   for (const [index, { command, output }] of asked.entries())
     assert.match(outputs[index]?.replace(/\s/g, '') ?? '', patternOf(output), command);
+}
+
+function pick({ subject, role, action, conditions }: Rule) {
+  return { subject, role, action, conditions };
 }
 
 const SEPARATOR = '<the next command>';

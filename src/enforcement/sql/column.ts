@@ -102,7 +102,8 @@ export function misfitColumn({ column, type }: TypedColumn, spec: AttributeSpec)
   ]);
 }
 
-function misfitScalar(column: Fragment, type: ScalarColumnType, whole: boolean): Expression {
+/** Values of which no decision can be made, such as infinity; `whole`: those that are no whole numbers, too. */
+export function misfitScalar(column: Fragment, type: ScalarColumnType, whole: boolean): Expression {
   const number = numberColumn(type);
   if (number) return misfitNumber(column, number, whole);
   return type === 'timestamptz' ? misfitDate(column) : FALSE;
@@ -288,6 +289,11 @@ function someElement(column: Fragment, condition: (item: Fragment) => Expression
 
 function isList(type: ColumnType): type is `${ScalarColumnType}[]` {
   return type.endsWith('[]');
+}
+
+/** Whether it holds one value that is neither a list nor JSON. */
+export function isScalar(type: ColumnType): type is ScalarColumnType {
+  return type !== 'jsonb' && !isList(type);
 }
 
 function elementType(type: ColumnType): ScalarColumnType {

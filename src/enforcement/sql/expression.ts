@@ -68,10 +68,7 @@ export function equalsOneOf(column: Fragment, type: string, values: readonly Kne
   const met =
     values.length === 1
       ? sql`${column} = ${bind(first, type)}`
-      : sql`${column} IN (${join(
-          values.map((value) => bind(value, type)),
-          ', ',
-        )})`;
+      : sql`${column} = ANY (${{ text: `?::${type}[]`, bindings: [[...values] as Knex.RawBinding] }})`;
   return { kind: 'test', met, negated: false, equality: { column, type, values } };
 }
 
@@ -88,7 +85,7 @@ export function all(parts: readonly Expression[]): Expression {
 export function any(parts: readonly Expression[]): Expression {
   const open = flat('any', parts);
   if (open.some((part) => part === TRUE)) return TRUE;
-  return group('any', mergeEqualities(open.filter((part) => part !== FALSE)), FALSE);
+  return group('any', mergeAlike(open.filter((part) => part !== FALSE)), FALSE);
 }
 
 /** By De Morgan. */
@@ -136,25 +133,67 @@ function group(kind: 'all' | 'any', parts: readonly Expression[], none: Expressi
   return parts.length === 1 ? first : { kind, of: parts };
 }
 
-/** A hundred rules for a hundred owners are one list of a hundred. */
-function mergeEqualities(parts: Expression[]): Expression[] {
-  const merged = new Map<string, { at: number; equality: Equality }>();
-  const kept: Expression[] = [];
-  for (const part of parts) {
-    if (part.kind !== 'test' || part.negated || !part.equality) {
-      kept.push(part);
-      continue;
-    }
-    const { column, type, values } = part.equality;
-    const key = JSON.stringify([column, type]);
-    const before = merged.get(key);
-    if (before) {
-      before.equality = { column, type, values: [...new Set([...before.equality.values, ...values])] };
-      kept[before.at] = equalsOneOf(column, type, before.equality.values);
-    } else {
-      merged.set(key, { at: kept.length, equality: part.equality });
-      kept.push(part);
-    }
+/** One of a column's values and, with it, what else must be met: a way to read a part of an "or". */
+interface Alternative {
+  /** Alternatives of one key differ in nothing but the values. */
+  key: string;
+  equality: Equality;
+  rest: readonly Expression[];
+}
+
+/** A hundred rules for a hundred owners are one list of a hundred; so are those that ask the same beside it. */
+function mergeAlike(parts: readonly Expression[]): readonly Expression[] {
+  if (parts.length < 2) return parts;
+  const read = parts.map(alternativesIn);
+  const counts = new Map<string, number>();
+  for (const { key } of read.flat()) counts.set(key, (counts.get(key) ?? 0) + 1);
+  const alike = new Map<string | Expression, { first: Expression; of: Alternative[] }>();
+  for (const [index, part] of parts.entries()) {
+    const found = mostFrequent(read[index] ?? [], counts);
+    const group = alike.get(found?.key ?? part);
+    if (found && group) group.of.push(found);
+    else alike.set(found?.key ?? part, { first: part, of: found ? [found] : [] });
   }
-  return kept;
+  if (alike.size === parts.length) return parts;
+  return mergeAlike([...alike.values()].map(({ first, of }) => (of.length > 1 ? merged(of) : first)));
+}
+
+function alternativesIn(part: Expression): Alternative[] {
+  const tests = part.kind === 'all' ? part.of : [part];
+  const keys = tests.map(keyOf);
+  return tests.flatMap((one, index) => {
+    if (one.kind !== 'test' || one.negated || !one.equality) return [];
+    const { column, type } = one.equality;
+    const key = [type, column.text, ...column.bindings, ...keys.toSpliced(index, 1)].join('\0');
+    return [{ key, equality: one.equality, rest: tests.toSpliced(index, 1) }];
+  });
+}
+
+function mostFrequent(
+  alternatives: readonly Alternative[],
+  counts: ReadonlyMap<string, number>,
+): Alternative | undefined {
+  const [first, ...others] = alternatives;
+  return others.reduce(
+    (most, one) => (most && (counts.get(one.key) ?? 0) > (counts.get(most.key) ?? 0) ? one : most),
+    first,
+  );
+}
+
+function merged(alternatives: readonly Alternative[]): Expression {
+  const [{ equality, rest } = {} as Alternative] = alternatives;
+  const values = new Set(alternatives.flatMap((one) => one.equality.values));
+  return all([equalsOneOf(equality.column, equality.type, [...values]), ...rest]);
+}
+
+/** The same for what is the same SQL with the same parameters. */
+function keyOf(expression: Expression): string {
+  switch (expression.kind) {
+    case 'fixed':
+      return String(expression.value);
+    case 'test':
+      return `${expression.negated}${expression.met.text}${JSON.stringify(expression.met.bindings)}`;
+    default:
+      return `${expression.kind}(${expression.of.map(keyOf).join(',')})`;
+  }
 }

@@ -9,6 +9,7 @@ import {
   FALSE,
   type Fragment,
   raw,
+  render,
   sql,
   test,
 } from './expression.ts';
@@ -183,15 +184,19 @@ export function misfitNumber(column: Fragment, kind: NumberColumn, whole: boolea
         ...(whole ? [test(sql`${column} <> trunc(${column})`)] : []),
       ]);
     case 'numeric':
-      return test(
-        sql`CASE WHEN ${column} >= ${raw(OVERFLOW)} OR ${column} <= -${raw(OVERFLOW)} THEN true ${whole ? isBroken(column) : raw('ELSE false')} END`,
-      );
+      return whole ? test(isOutsideOrBroken(column)) : outside(column);
   }
 }
 
-/** What is so near to 0 that it rounds to it would be an error of the cast. */
-function isBroken(number: Fragment): Fragment {
-  return sql`WHEN abs(${number}) <= ${raw(roundingTo(0).high)} THEN false ELSE ${number}::float8 <> trunc(${number}::float8)`;
+function outside(number: Fragment): Expression {
+  return any([test(sql`${number} >= ${raw(OVERFLOW)}`), test(sql`${number} <= -${raw(OVERFLOW)}`)]);
+}
+
+/** Or no whole number. What is too large, or so near to 0 that it rounds to it, would be an error of the cast. */
+function isOutsideOrBroken(number: Fragment): Fragment {
+  const isTooLarge = render(outside(number));
+  const isBroken = sql`${number}::float8 <> trunc(${number}::float8)`;
+  return sql`CASE WHEN ${isTooLarge} THEN true WHEN abs(${number}) <= ${raw(roundingTo(0).high)} THEN false ELSE ${isBroken} END`;
 }
 
 function written(value: number): string {

@@ -122,6 +122,29 @@ describe('the audit trail over HTTP', () => {
     assert.deepEqual((await afterOf(made.id))['attributes'], { apiToken: '[redacted]', tokenCount: 5 });
   });
 
+  it('keeps no session token that was sent as the id of a request or in the words about a change', async () => {
+    const token = String(root.client.token);
+    const given = { 'x-request-id': token };
+    const { id } = ok(
+      await root.client.post(rulesPath, { ...small(), message: `with ${token}` }, given),
+      201,
+    ).body;
+    const words = { 'castellan-message': `${'x'.repeat(480)} ${token}` };
+    ok(await root.client.patch(`${rulesPath}/${id}`, { priority: 1 }, { ...given, ...words }));
+    ok(await anonymousClient(gateway).get(rulesPath, given), 401);
+    const told = await list(`targetId=${id}`);
+    assert.deepEqual(
+      told.map(({ requestId }) => requestId),
+      ['[redacted]', '[redacted]'],
+    );
+    await gateway.services.decisionLog.flush();
+    for (const table of ['audit_entries', 'revisions', 'decisions']) {
+      const text = JSON.stringify(await gateway.services.db(table).select('*'));
+      assert.ok(text.includes('[redacted]'), table);
+      assert.ok(!text.includes(token.slice(0, 19)), table);
+    }
+  });
+
   describe('is filtered', () => {
     let start: number;
     let target: Person;

@@ -138,14 +138,21 @@ describe('nobody gives what they do not hold', () => {
     it("a wider one of one's own, by which one holds what there is to hold", () =>
       refused(() => manager.client.patch(`${rulesPath}/manager-reads-sales`, { conditions: null })));
 
-    it('one made switched off, and switched on then', async () => {
-      const { id } = await addRule(manager.client, {
-        role: 'user',
-        action: 'manage',
-        subject: 'all',
-        enabled: false,
-      });
-      await refused(() => manager.client.patch(`${rulesPath}/${id}`, { enabled: true }));
+    it('one made switched off, for somebody to switch on, or to stand where only the stronger can remove it', async () => {
+      const off = { role: 'user', action: 'manage', subject: 'all', enabled: false };
+      for (const inverted of [false, true])
+        await refused(() => manager.client.post(rulesPath, { ...off, inverted }));
+      const { id } = await addRule(manager.client, held({ role: 'user', enabled: false }));
+      await refused(() =>
+        manager.client.patch(`${rulesPath}/${id}`, { ...off, conditions: null, fields: null }),
+      );
+      ok(await manager.client.delete(`${rulesPath}/${id}`), 204);
+    });
+    it('one imported switched off into a role, of which nobody but the stronger could make anything then', async () => {
+      const admin = await person(gateway, { roles: ['admin'] });
+      const rule = { id: 'off', role: 'admin', action: 'manage', subject: 'all', enabled: false };
+      await refused(() => admin.client.post('/api/v1/admin/policy/import', { version: 1, rules: [rule] }));
+      ok(await admin.client.patch(`${rolesPath}/admin`, { inherits: ['author'] }));
     });
 
     it('one that somebody stronger switched off', async () => {
@@ -240,6 +247,14 @@ describe('nobody gives what they do not hold', () => {
       };
       const { id } = await addRule(root, deny);
       await refused(() => manager.client.delete(`${rulesPath}/${id}`));
+    });
+    it('on oneself, that begins later: what will be lost is not passed on before', async () => {
+      const begins = { inverted: true, validFrom: later };
+      await addRule(root, { role, action: 'read', subject: 'document', ...begins });
+      await refused(() => manager.client.post(rulesPath, held({ role: 'author' })));
+      const passed = await addRole(root);
+      await addRule(root, held({ role: passed }));
+      await refused(() => manager.client.put(`${usersPath}/${demoId(7)}/roles/${passed}`));
     });
     it('on others, that keeps from them what one does not hold either', async () => {
       const { id } = await addRule(root, {
@@ -652,6 +667,21 @@ describe('nobody gives what they do not hold', () => {
       await refused(() => client.put(`${usersPath}/${id}/roles/admin`));
       ok(await client.post(rolesPath, { key: 'helper', inherits: ['approver'] }), 201);
       await refused(() => client.post(rolesPath, { key: 'helper-two', inherits: ['approver'] }));
+    });
+    it('nothing where it is held for a time, or is denied from a time on', async () => {
+      const gift = { role: 'user', action: 'publish', subject: 'document' };
+      const keeps = { action: ['read', 'create'], subject: 'castellan.rule' };
+      const escalate = { action: 'escalate', subject: 'castellan.rule' };
+      const [timed, ending] = [await addRole(root), await addRole(root)];
+      for (const key of [timed, ending]) await addRule(root, { role: key, ...keeps });
+      await addRule(root, { role: timed, ...escalate, validUntil: later });
+      await addRule(root, { role: ending, ...escalate });
+      const { client } = await person(gateway, { roles: [ending] });
+      ok(await client.post(rulesPath, { ...gift, reason: 'while it lasts' }), 201);
+      await addRule(root, { role: ending, ...escalate, inverted: true, validFrom: later });
+      await refused(() => client.post(rulesPath, gift));
+      const temporary = await person(gateway, { roles: [timed] });
+      await refused(() => temporary.client.post(rulesPath, gift));
     });
     it('accounts, but those alone that it is about', async () => {
       const helpdesk = await addRole(root);

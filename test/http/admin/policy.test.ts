@@ -108,6 +108,8 @@ describe('/admin/policy', () => {
     it('the text is the same whether the node has just published or has read the policy from the database', async () => {
       const conditions = { status: 'draft', department: 'x', ownerId: `\${principal.id}` };
       await addRule(root, archived({ conditions }));
+      const inherits = ['user', 'editor', 'approver'];
+      assert.equal((await root.post('/api/v1/admin/roles', { key: 'deputy', inherits })).status, 201);
       const published = (await root.get(`${base}/export`)).body;
       const second = await startGateway({ databaseUrl: gateway.databaseUrl });
       try {
@@ -115,8 +117,23 @@ describe('/admin/policy', () => {
         assert.equal((await other.get(`${base}/export`)).body, published);
       } finally {
         await second.close();
+        assert.equal((await root.delete('/api/v1/admin/roles/deputy')).status, 204);
       }
-      assert.deepEqual(parse(published).version, 1);
+      const { roles } = parse(published) as Policy;
+      assert.deepEqual(roles.find(({ key }) => key === 'deputy')?.inherits, inherits);
+    });
+
+    it('an import and a restore with the ETag of a policy that somebody changed meanwhile are refused: 412', async () => {
+      const { headers } = await root.get(base);
+      const stale = { 'if-match': headers.get('etag') ?? '' };
+      await addRule(root, archived());
+      const given = document({ rules: [archived()] });
+      for (const path of [`${base}/import`, `${base}/revisions/1/restore`]) {
+        const { status, body } = await root.post(path, path.endsWith('import') ? given : {}, stale);
+        assert.deepEqual({ status, code: body.code }, { status: 412, code: 'stale_version' }, path);
+      }
+      const fresh = { 'if-match': (await root.get(base)).headers.get('etag') ?? '' };
+      ok(await root.post(`${base}/import?dryRun=true`, given, fresh));
     });
 
     it('many changes are one revision, with the words of its author in body or header', async () => {
@@ -697,6 +714,38 @@ describe('/admin/policy', () => {
       assert.equal(author.samples[0].lostCount, 2, 'the two that are published are lost in the sample');
       assert.ok(found.roles.some(({ role }: { role: string }) => role === 'user'));
       assert.deepEqual(await stateOf(gateway), before);
+    });
+
+    it('tells nobody of a rule that stays, in whatever order the keys of its conditions were written', async () => {
+      const { version, ...exported } = ok(await root.get(`${base}/export?format=json`)).body;
+      const backwards = (query?: object) =>
+        query && Object.fromEntries(Object.entries(query).sort(([a], [b]) => (a < b ? 1 : -1)));
+      const approves = { action: 'approve', subject: 'order', conditions: { status: 'open' } };
+      const added = archived({ id: 'new', role: 'auditor', ...approves });
+      for (const turned of [(query?: object) => query, backwards]) {
+        const rules = exported.rules.map((rule: Policy['rules'][number]) => ({
+          ...rule,
+          conditions: turned(rule.conditions),
+          when: turned(rule.when),
+        }));
+        const draft = {
+          ...exported,
+          rules: [...rules, added],
+        };
+        const { accounts, roles, principals } = await simulate(draft, '?mode=replace');
+        assert.equal(accounts.affected, 1);
+        assert.deepEqual(
+          [...roles, ...principals].map(({ role, principal, gains, losses }) => [
+            role ?? principal.email,
+            gains.flatMap(({ rules }: { rules: string[] }) => rules),
+            losses,
+          ]),
+          [
+            ['auditor', ['new'], []],
+            ['auditor@example.com', ['new'], []],
+          ],
+        );
+      }
     });
 
     it('agrees with what happens when the draft is published, for every account and document', async () => {

@@ -197,7 +197,7 @@ describe('seen from outside', () => {
 
     it('that is there refuses other methods with 405 and Allow, whoever asks', async () => {
       for (const [method, path, allow] of [
-        ['PUT', '/api/v1/documents', 'GET, POST, HEAD, OPTIONS'],
+        ['PUT', '/api/v1/orders', 'GET, POST, HEAD, OPTIONS'],
         ['GET', '/api/v1/auth/login', 'POST, OPTIONS'],
         ['DELETE', '/openapi.json', 'GET, HEAD, OPTIONS'],
         ['POST', '/docs', 'GET, HEAD, OPTIONS'],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { redact, redactPolicy } from '../../../src/audit/redact.ts';
+import { redact, redactPolicy, redactText } from '../../../src/audit/redact.ts';
 
 const TOKEN = `cst_${'Zz'.repeat(21)}z`;
 const ARGON2 = '$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5$bm9ib2R5bm9ib2R5';
@@ -39,6 +39,7 @@ describe('what is left out of the audit trail', () => {
     for (const value of values)
       for (const made of [redact, redactPolicy])
         assert.deepEqual(made({ note: [value] }), { note: ['[redacted]'] }, value);
+    for (const value of values) assert.equal(redactText(`x ${value} y`), '[redacted]');
     const shown = [
       'https://example.org/a:b@c',
       'cst_ is the prefix',
@@ -47,6 +48,7 @@ describe('what is left out of the audit trail', () => {
       'argon2id',
     ];
     for (const value of shown) assert.deepEqual(redact({ note: value }), { note: value });
+    for (const value of shown) assert.equal(redactText(value), value);
   });
 
   it('nothing else: dates, numbers, null and empty values stay', () => {

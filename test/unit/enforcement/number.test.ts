@@ -1,7 +1,14 @@
 /** Numbers as decisions see them: every decimal that rounds to a double, and no other, is in its interval. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { jsonNumber, OVERFLOW, roundingTo } from '../../../src/enforcement/sql/number.ts';
+import type { Knex } from 'knex';
+import { testColumn } from '../../../src/enforcement/sql/column.ts';
+import { type Fragment, raw, render } from '../../../src/enforcement/sql/expression.ts';
+import { asks } from '../../../src/enforcement/sql/json.ts';
+import { compareNumber, jsonNumber, OVERFLOW, roundingTo } from '../../../src/enforcement/sql/number.ts';
+import { operators } from '../../../src/policy/operators.ts';
+import { openPool } from '../../../src/storage/postgres.ts';
+import { makeDatabase } from '../../harness.ts';
 
 /** A decimal as a whole number of units of 10^-places. */
 function scaled(decimal: string, places: number): bigint {
@@ -118,6 +125,131 @@ describe('the numbers that round to a double', () => {
     assert.equal(jsonNumber('$gt', 2 ** 53 - 1), '@ >= 9007199254740991.5');
     assert.equal(jsonNumber('$gte', 2 ** 53 - 1), '@ > 9007199254740990.5');
     assert.equal(jsonNumber('$lte', 2 ** 53 - 1), '@ < 9007199254740991.5');
+  });
+});
+
+const orders = ['$eq', '$lt', '$lte', '$gt', '$gte'] as const;
+
+describe('a comparison of stored numbers with a double', () => {
+  let db: Knex;
+  before(async () => {
+    db = openPool({ url: await makeDatabase(), poolMax: 1 });
+  });
+  after(() => db.destroy());
+
+  /** Those of the numbers that meet the condition on `n.v`, by PostgreSQL. */
+  async function met(
+    type: string,
+    numbers: readonly string[],
+    { text, bindings }: Fragment,
+  ): Promise<string[]> {
+    const { rows } = await db.raw<{ rows: { written: string }[] }>(
+      `SELECT written FROM unnest(?::text[]) WITH ORDINALITY AS w(written, at), LATERAL (SELECT written::${type} AS v) AS n
+       WHERE ${text} ORDER BY at`,
+      [[...numbers], ...bindings],
+    );
+    return rows.map(({ written }) => written);
+  }
+
+  /** Numbers at the ends of the interval, inside it and outside. */
+  function around(value: number): string[] {
+    const { low, high } = roundingTo(value);
+    const places = Math.max(placesOf(low), placesOf(high)) + 1;
+    const [first, last] = [scaled(low, places), scaled(high, places)];
+    return [first - 1n, first, first + 1n, (first + last) / 2n, last - 1n, last, last + 1n].map((at) =>
+      unscaled(at, places),
+    );
+  }
+
+  function wholesAround(value: number): string[] {
+    const { low, high } = roundingTo(value);
+    const ends = [low, high, unscaled(BigInt(Math.trunc(value)), 0)].map((end) =>
+      BigInt(end.split('.')[0] ?? ''),
+    );
+    const near = ends.flatMap((end) => [-2n, -1n, 0n, 1n, 2n].map((step) => end + step));
+    const limits = [-(2n ** 63n), 2n ** 63n - 1n, 0n];
+    return [...new Set([...near, ...limits])]
+      .filter((whole) => BigInt.asIntN(64, whole) === whole)
+      .map(String);
+  }
+
+  const wholesOfColumns = fc.oneof(
+    fc.bigInt({ min: -(2n ** 64n), max: 2n ** 64n }).map(Number),
+    fc.bigInt({ min: 2n ** 52n, max: 2n ** 54n }).map(Number),
+    fc.integer({ min: -20, max: 20 }).map((tenths) => tenths / 4),
+    fc.constantFrom(
+      2 ** 53,
+      2 ** 53 + 2,
+      -(2 ** 53) - 2,
+      2 ** 63,
+      -(2 ** 63),
+      2 ** 63 - 1024,
+      1e300,
+      -1e300,
+      0,
+      -0,
+    ),
+  );
+
+  it('finds the integers of 64 bits that a decision would take for less, equal or more', async () => {
+    await fc.assert(
+      fc.asyncProperty(wholesOfColumns, async (value) => {
+        const numbers = wholesAround(value);
+        for (const operator of orders) {
+          const test = operators[operator].test(value);
+          const found = await met(
+            'bigint',
+            numbers,
+            render(compareNumber(raw('n.v'), 'integer', operator, value)),
+          );
+          assert.deepEqual(
+            found,
+            numbers.filter((written) => test(Number(written))),
+            operator,
+          );
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('of a column with more than 15 digits goes by what rounds to the double, of fewer by the decimal itself', async () => {
+    const many = ['9007199254740991.00', '9007199254740992.00', '9007199254740992.99', '9007199254740993.00'];
+    const few = ['0.1', '0.3', '999999999999.999'];
+    for (const [type, numbers, values] of [
+      ['numeric(20,2)', many, [2 ** 53, 2 ** 53 - 1]],
+      ['numeric(15,3)', few, [0.1, 0.3, 0.1 + 0.2, 999999999999.999]],
+    ] as const)
+      for (const value of values)
+        for (const operator of orders) {
+          const asked = { kind: 'test', path: 'x', operator, value } as const;
+          const test = operators[operator].test(value);
+          assert.deepEqual(
+            await met(type, numbers, render(testColumn({ column: raw('n.v'), type }, [], asked))),
+            numbers.filter((written) => test(Number(written))),
+            `${operator} ${value} in ${type}`,
+          );
+        }
+  });
+
+  it('finds the decimals, in a column and in jsonb, that a decision would take for less, equal or more', async () => {
+    const moderate = doubles.filter(
+      (value) => Math.abs(value) < 1e60 && (value === 0 || Math.abs(value) > 1e-60),
+    );
+    await fc.assert(
+      fc.asyncProperty(moderate, async (value) => {
+        const numbers = around(value);
+        for (const operator of orders) {
+          const test = operators[operator].test(value);
+          const expected = numbers.filter((written) => test(Number(written)));
+          const inColumn = render(compareNumber(raw('n.v'), 'numeric', operator, value));
+          assert.deepEqual(await met('numeric', numbers, inColumn), expected, operator);
+          const inJson = render(asks(raw('n.v'), `$ ? (${jsonNumber(operator, value)})`));
+          assert.deepEqual(await met('jsonb', numbers, inJson), expected, `${operator} in jsonb`);
+        }
+      }),
+      { numRuns: 40 },
+    );
   });
 });
 

@@ -10,6 +10,7 @@ import {
 } from '../../../src/policy/compile.ts';
 import { testsOf } from '../../../src/policy/condition.ts';
 import { emptyPolicy, type Policy } from '../../../src/policy/policy.ts';
+import type { CompiledRule } from '../../../src/policy/snapshot.ts';
 import { abilityOf, compiled, policyOf, principalWith, roleOf, sampleTypes } from './sample-policy.ts';
 
 function problemsOf(policy: Policy): string[] {
@@ -145,6 +146,22 @@ describe('compiling a policy', () => {
     const snapshot = compiled(rich());
     assert.throws(() => Object.assign(snapshot, { revision: 2 }), TypeError);
     assert.throws(() => Object.assign(snapshot, { rulesByRole: new Map() }), TypeError);
+  });
+
+  it('reads conditions that say the same into the same tree: a database gives keys back in another order', () => {
+    const conditions = {
+      department: { $nin: ['sales'], $ne: 'legal', $not: { $gt: 'a', $lt: 'z' } },
+      parts: { $elemMatch: { size: 1, name: { $gt: 'a', $lt: 'b' } } },
+      $or: [{ pages: { $gte: 1, $lte: 9 }, isPinned: true }, { ownerId: `$\{principal.id}` }],
+      $not: { title: 'b', body: 'a' },
+    };
+    const when = { 'principal.level': { $gt: 1, $lt: 5 }, 'context.mfa': true };
+    const policy = policyOf([{ id: 'a', role: 'reader', conditions, when }]);
+    const turned = { ...policy, rules: keysReversed(policy.rules) as Policy['rules'] };
+    const treesOf = ({ condition, when }: CompiledRule) => JSON.stringify([condition, when]);
+    const [one, other] = [policy, turned].map((each) => compiled(each).rules.get('a'));
+    assert.ok(one && other);
+    assert.equal(treesOf(one), treesOf(other));
   });
 
   it('carries the revision it was told', () => {

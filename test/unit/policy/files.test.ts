@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { AppError } from '../../../src/errors.ts';
 import { evaluatorNames } from '../../../src/evaluators/index.ts';
 import { compile } from '../../../src/policy/compile.ts';
@@ -94,7 +94,7 @@ describe('policy files', () => {
         'a key twice',
         'a.yaml',
         'version: 1\nroles: []\nroles: []\n',
-        ['a.yaml:3:1 syntax it is not YAML: Map keys must be unique'],
+        ['a.yaml:3:1 syntax the key "roles" is there twice'],
       ],
       [
         'JSON that is none',
@@ -156,6 +156,24 @@ describe('policy files', () => {
         'version: 1\nroles:\n  - &a\n    key: a\n    inherits: x\n  - *a\n',
         ['a.yaml:5:15 shape must be an array', 'a.yaml:5:15 shape must be an array'],
       ],
+      [
+        'a number that JSON has not',
+        'a.yaml',
+        rules(rule('a', '    priority: .nan\n    conditions: { size: 1e999 }\n')),
+        ['a.yaml:7:15 syntax a number is too large, or none', 'a.yaml:8:25 syntax a number is too large'],
+      ],
+      [
+        'two documents',
+        'a.yaml',
+        'version: 1\n---\nversion: 1\n',
+        ['a.yaml:2:1 syntax it is not YAML: there is more than one document'],
+      ],
+      [
+        'another version of YAML',
+        'a.yaml',
+        '%YAML 1.1\n---\nversion: 1\n',
+        ['a.yaml:1:1 syntax the directive "%YAML 1.1" is not taken: this is YAML 1.2'],
+      ],
       ['no document', 'a.yaml', '# nothing\n', ['a.yaml:1:1 shape must be of type object']],
       ['not UTF-8', 'a.yaml', 'latin', ['a.yaml:1:1 syntax it is not UTF-8']],
     ];
@@ -168,6 +186,33 @@ describe('policy files', () => {
         for (const [index, start] of expected.entries())
           assert.ok(found[index]?.startsWith(start), `${found[index]} is not ${start}`);
       });
+
+    it('comments in JSON, which no other reader of JSON takes', async () => {
+      await write({ 'a.json': '{\n  // all of it\n  "version": 1\n}' });
+      assert.deepEqual(places(await read()), ['a.json:2:3 syntax it is not JSON: InvalidCommentToken']);
+    });
+
+    it('a path and an operator that are unknown: at the key, not at its value', async () => {
+      await write({
+        'a.yaml': rules(
+          '  - { id: a, role: user, action: read, subject: user, when: { ip: 10.0.0.1 } }\n',
+          '  - { id: b, role: user, action: read, subject: user, conditions: { email: { $is: x } } }\n',
+        ),
+      });
+      const files = await read(
+        [join(shippedPolicies(), 'base.yaml').replace(/^/, relative(folder, '/'))],
+        ['a.yaml'],
+      );
+      const { problems = [] } = compile(files.policy, { revision: 1, evaluators: evaluatorNames });
+      const found = problems.map((problem) => files.locate(problem, files.policy)).filter(isPlaced);
+      assert.deepEqual(
+        found.map(({ line, column, code }) => [line, column, code]),
+        [
+          [3, 63, 'unknown_path'],
+          [4, 78, 'unknown_operator'],
+        ],
+      );
+    });
 
     it('columns count as editors do, also behind an emoji', async () => {
       const text = rules('  - { id: a, reason: "🏰", role: user, action: read, subject: user, x: 1 }\n');
