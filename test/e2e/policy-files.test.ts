@@ -253,6 +253,30 @@ describe('the policy as files', function () {
       assert.ok(passed > 80);
     });
 
+    it('a split into a folder takes stale files away, and stays out of a folder of something else', async () => {
+      const split = join(folder, 'again');
+      await mkdir(join(split, 'rules'), { recursive: true });
+      await mkdir(join(split, '.git'));
+      await writeFile(join(split, 'rules', 'gone.yaml'), 'version: 1\nrules: []\n');
+      const fine = await run('export', '--split', split);
+      assert.match(fine.stdout, /^removed rules\/gone\.yaml\nwrote \d+ files to /);
+      assert.deepEqual((await readdir(split)).sort(), [
+        '.git',
+        'cases.yaml',
+        'resource-types.yaml',
+        'roles.yaml',
+        'rules',
+      ]);
+      await writeFile(join(split, 'notes.txt'), 'mine');
+      const refused = await run('export', '--split', split, '--format', 'json');
+      assert.deepEqual([refused.code, refused.stdout], [1, '']);
+      assert.match(
+        refused.stderr,
+        /holds notes\.txt, which is not of an export; --force writes beside it\n$/,
+      );
+      assert.ok((await readdir(split)).includes('roles.yaml'));
+    });
+
     it('a dry run that would break cases fails as the import does; --force is for both, and the audit trail names them', async () => {
       const { db } = gateway.services;
       const kept = join(folder, 'kept.yaml');
@@ -306,30 +330,6 @@ describe('the policy as files', function () {
       const refused = [1, '', 'castellan: --message must be at most 500 characters, not 501\n'];
       for (const { code, stdout, stderr } of results) assert.deepEqual([code, stdout, stderr], refused);
       assert.equal((await run('restore', '1', '--message', 'é'.repeat(500), '--force')).code, 0);
-    });
-
-    it('a split into a folder takes stale files away, and stays out of a folder of something else', async () => {
-      const split = join(folder, 'again');
-      await mkdir(join(split, 'rules'), { recursive: true });
-      await mkdir(join(split, '.git'));
-      await writeFile(join(split, 'rules', 'gone.yaml'), 'version: 1\nrules: []\n');
-      const fine = await run('export', '--split', split);
-      assert.match(fine.stdout, /^removed rules\/gone\.yaml\nwrote \d+ files to /);
-      assert.deepEqual((await readdir(split)).sort(), [
-        '.git',
-        'cases.yaml',
-        'resource-types.yaml',
-        'roles.yaml',
-        'rules',
-      ]);
-      await writeFile(join(split, 'notes.txt'), 'mine');
-      const refused = await run('export', '--split', split, '--format', 'json');
-      assert.deepEqual([refused.code, refused.stdout], [1, '']);
-      assert.match(
-        refused.stderr,
-        /holds notes\.txt, which is not of an export; --force writes beside it\n$/,
-      );
-      assert.ok((await readdir(split)).includes('roles.yaml'));
     });
   });
 });

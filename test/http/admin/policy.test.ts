@@ -187,12 +187,14 @@ describe('/admin/policy', () => {
     it('dryRun finds what the database would refuse, and leaves nothing behind', async () => {
       const key = fresh('role');
       ok(await root.post(`${base}/import`, document({ roles: [{ key }] })));
-      await person(gateway, { roles: [key] });
+      const { id } = await person(gateway, { roles: [key] });
       const before = await stateOf(gateway);
       const removal = document({ remove: { roles: [key] }, rules: [archived()] });
       for (const query of ['', '?dryRun=true'])
         assertProblem(await root.post(`${base}/import${query}`, removal), 409, 'role_in_use');
       assert.deepEqual(await stateOf(gateway), before);
+      await gateway.services.db('role_assignments').where({ accountId: id }).delete();
+      await gateway.services.db('accounts').where({ id }).delete();
     });
 
     it('lost update: an import or a restore with a stale If-Match is refused, even one that changes nothing', async () => {
