@@ -232,6 +232,27 @@ describe('/admin/policy', () => {
       assert.equal((await root.get(`${base}/revisions/${body.revision}`)).body.message, 'é'.repeat(500));
     });
 
+    it('a removal of what is not there is refused with its name, in both modes, and nothing is written', async () => {
+      const before = await stateOf(gateway);
+      for (const collection of ['resourceTypes', 'roles', 'rules', 'cases'])
+        for (const mode of ['merge', 'replace']) {
+          const draft = document({ rules: [archived()], remove: { [collection]: ['is-nowhere'] } });
+          const answer = await root.post(`${base}/import?mode=${mode}`, draft);
+          assertProblem(answer, 400, 'invalid_request', `/remove/${collection}`);
+          assert.equal(answer.body.detail, 'is-nowhere is not there');
+        }
+      const draft = document({ remove: { rule: ['x'], rules: ['a', 'a'], roles: [7] } });
+      assertProblem(
+        await root.post(`${base}/import`, draft),
+        422,
+        'policy_invalid',
+        '/remove/rule',
+        '/remove/rules/1',
+        '/remove/roles/0',
+      );
+      assert.deepEqual(await stateOf(gateway), before);
+    });
+
     it('routes and entities are named, and refused as long as there are none', async () => {
       assert.deepEqual((await root.get(base)).body.routes, []);
       assertProblem(
