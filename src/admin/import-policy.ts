@@ -24,7 +24,7 @@ export const importQuery = changeQuery.keys({
     .description(
       'merge: parts of the same name are replaced, the others stay; replace: what is not named goes',
     ),
-  dryRun: Joi.boolean().default(false).description('every check, nothing written'),
+  dryRun: Joi.boolean().default(false).description('every check, nothing stays written'),
 });
 
 /** What a draft says: parts to add or to replace, and names of parts to take away. */

@@ -9,6 +9,7 @@ import { checkCases } from '../policy/check-cases.ts';
 import { parsePolicyYaml } from '../policy/files.ts';
 import type { Case } from '../policy/policy.ts';
 import { readDocument, toDocument } from '../policy/policy-document.ts';
+import { LONGEST_MESSAGE } from '../policy/revisions.ts';
 import { policySchema } from '../policy/rule-schema.ts';
 import { type PolicyFormat, policyText, schemaUrl } from '../policy/write-files.ts';
 import type { Services } from '../services.ts';
@@ -26,7 +27,7 @@ export const policyBody = (services: Services) => ({
 });
 
 export const draftShape = policySchema.keys({
-  message: Joi.string().max(500),
+  message: Joi.string().allow('').max(LONGEST_MESSAGE),
   remove: Joi.object().unknown(true).description('names of parts to take away, by kind'),
 });
 

@@ -4,13 +4,14 @@ import Joi from 'joi';
 import { recordAudit } from '../audit/record.ts';
 import { redactText } from '../audit/redact.ts';
 import { refuseLockOut } from '../decision/lock-out.ts';
-import { brokenBy, type CaseResult, runCases } from '../decision/run-cases.ts';
-import { AppError } from '../errors.ts';
+import { brokenBy, type CaseResult, casesLeft, runCases } from '../decision/run-cases.ts';
+import { AppError, invalidField } from '../errors.ts';
 import { decisionsAt } from '../evaluators/decisions-at.ts';
 import { API_KEY_TYPE } from '../policy/built-in.ts';
 import { countDiff, type PolicyDiff } from '../policy/diff.ts';
 import { collections, type Policy } from '../policy/policy.ts';
 import { type Locate, type Publication, publish } from '../policy/publish.ts';
+import { LONGEST_MESSAGE } from '../policy/revisions.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import { accessOf, callerIdOf, identityOf } from '../sessions/request-access.ts';
@@ -87,15 +88,20 @@ export async function publishChange(services: Services, request: ChangeRequest):
   return { ...publication, broken };
 }
 
-/** The cases that hold before it and not after it, and the new ones that do not hold. */
+/** The cases that hold before it and not after it, be they kept by it or not, and the new ones that do not hold. */
 export async function casesBrokenBy({
   before,
   after,
 }: Pick<Publication, 'before' | 'after'>): Promise<CaseResult[]> {
   const results = await runCases(after.policy.cases, after, decisionsAt);
-  if (results.every(({ passed }) => passed)) return [];
+  const left = await runCases(casesLeft(before.policy.cases, after.policy.cases), after, decisionsAt);
+  if ([...results, ...left].every(({ passed }) => passed)) return [];
   const were = await runCases(before.policy.cases, before, decisionsAt);
-  return brokenBy({ cases: before.policy.cases, results: were }, { cases: after.policy.cases, results });
+  return brokenBy(
+    { cases: before.policy.cases, results: were },
+    { cases: after.policy.cases, results },
+    left,
+  );
 }
 
 const MOST_TOLD = 100;
@@ -165,12 +171,20 @@ export function actorOf(req: Request) {
   };
 }
 
-/** The author's words, from the header `Castellan-Message` (percent-encoded where not ASCII) or `message` of the body. */
+/**
+ * The author's words, from the header `Castellan-Message` (percent-encoded where not ASCII) or `message` of the body.
+ * Throws `invalid_request` when they are too long.
+ */
 function messageOf({ req, body }: ChangeRequest): string {
   const header = req.headers['castellan-message'];
-  const given = typeof header === 'string' ? decoded(header) : messageInBody(body);
-  // Postgres has no place for U+0000 in a text. Half a secret would not look like one.
-  return redactText(given.replaceAll('\0', '')).slice(0, 500);
+  const inHeader = typeof header === 'string';
+  const given = inHeader ? decoded(header) : messageInBody(body);
+  if (given.length > LONGEST_MESSAGE) {
+    const pointer = inHeader ? '/headers/Castellan-Message' : '/message';
+    throw invalidField(pointer, `must be at most ${LONGEST_MESSAGE} characters`);
+  }
+  // Postgres has no place for U+0000 in a text.
+  return redactText(given.replaceAll('\0', ''));
 }
 
 function messageInBody(body: unknown): string {

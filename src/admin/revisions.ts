@@ -8,7 +8,7 @@ import { describeDiff, diffPolicies } from '../policy/diff.ts';
 import { RevisionRow } from '../policy/models.ts';
 import type { Policy } from '../policy/policy.ts';
 import { readDocument, toDocument } from '../policy/policy-document.ts';
-import { readRevision, readRevisionDiff } from '../policy/revisions.ts';
+import { LONGEST_MESSAGE, readRevision, readRevisionDiff } from '../policy/revisions.ts';
 import type { Services } from '../services.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
 import { giverOf } from './giver.ts';
@@ -99,7 +99,7 @@ export function revisionEndpoints(services: Services): GuardedEndpoint[] {
       summary: 'Make the policy what it was at a revision: a new revision, with the same guards',
       params,
       query: changeQuery,
-      body: Joi.object({ message: Joi.string().allow('').max(500) }),
+      body: Joi.object({ message: Joi.string().allow('').max(LONGEST_MESSAGE) }),
       access: { action: 'update', ...policy },
       reply: { status: 200, description: 'The revision that is in force now', shape: changeShape },
       errors: [

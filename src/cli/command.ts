@@ -29,6 +29,8 @@ export interface CommandOption {
   meaning: string;
   /** Left out: any. */
   values?: readonly string[];
+  /** How many characters it has at most, in UTF-16 code units. */
+  longest?: number;
 }
 
 export type Options = Record<string, string | boolean | undefined>;

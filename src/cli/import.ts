@@ -5,9 +5,9 @@ import type { Policy } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import { type Command, jsonOption, type Options, printResult } from './command.ts';
 import { withLiveDatabase } from './live-database.ts';
-import { tellingProblems } from './problem-lines.ts';
+import { count, tellingProblems } from './problem-lines.ts';
 import type { Progress } from './progress.ts';
-import { changeLines, publishByOperator } from './publish-by-operator.ts';
+import { changeLines, messageOption, publishByOperator } from './publish-by-operator.ts';
 import { filesArgument, readDraftFiles } from './read-files.ts';
 
 /** How files and the policy in force make the new policy. */
@@ -25,7 +25,7 @@ export const importCommand: Command = {
   options: [
     modeOption,
     { name: 'dry-run', type: 'boolean', meaning: 'every check, nothing written' },
-    { name: 'message', type: 'string', meaning: 'why, for the history' },
+    messageOption,
     { name: 'force', type: 'boolean', meaning: 'publish although cases break' },
     jsonOption,
   ],
@@ -35,8 +35,19 @@ export const importCommand: Command = {
       progress.end();
       const isDry = dryRun === true;
       printResult(json, presentChange(publication, isDry), changeLines(publication, isDry));
+      if (isDry && options['force'] !== true) failForBroken(publication.broken.length, json);
     }),
 };
+
+/** A dry run ends as the import would. */
+function failForBroken(broken: number, json: unknown): void {
+  if (broken === 0) return;
+  process.exitCode = 1;
+  if (json === true) return;
+  process.stderr.write(
+    `castellan: ${count(broken, 'case')} would no longer hold; --force would publish all the same\n`,
+  );
+}
 
 async function importFiles(paths: string[], options: Options, progress: Progress) {
   const { policy, locate } = await readDraftFiles(paths, progress);

@@ -44,6 +44,10 @@ function readArguments(asked: Command, args: string[]): { values: Options; posit
     const value = (values as Options)[option.name];
     if (value !== undefined && option.values && !option.values.includes(String(value)))
       throw new UsageError(`--${option.name} must be ${option.values.join(' or ')}, not "${value}"`);
+    if (option.longest !== undefined && String(value ?? '').length > option.longest)
+      throw new UsageError(
+        `--${option.name} must be at most ${option.longest} characters, not ${String(value).length}`,
+      );
   }
   return { values: values as Options, positionals };
 }

@@ -6,10 +6,18 @@ import { refuseLockOut } from '../decision/lock-out.ts';
 import type { CaseResult } from '../decision/run-cases.ts';
 import { countDiff, describeDiff } from '../policy/diff.ts';
 import { type PublishOptions, publish } from '../policy/publish.ts';
+import { LONGEST_MESSAGE } from '../policy/revisions.ts';
 import { UsageError } from './command.ts';
 import type { LiveDatabase } from './live-database.ts';
 import { count } from './problem-lines.ts';
 import type { Progress } from './progress.ts';
+
+export const messageOption = {
+  name: 'message',
+  type: 'string',
+  meaning: 'why, for the history',
+  longest: LONGEST_MESSAGE,
+} as const;
 
 export interface OperatorChange extends Pick<PublishOptions, 'change' | 'locate' | 'dryRun' | 'message'> {
   /** The command, which is named as author. */

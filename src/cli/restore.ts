@@ -4,14 +4,14 @@ import { policyToRestore } from '../admin/revisions.ts';
 import { type Command, jsonOption, printResult, readNumber } from './command.ts';
 import { withLiveDatabase } from './live-database.ts';
 import { tellingProblems } from './problem-lines.ts';
-import { changeLines, publishByOperator } from './publish-by-operator.ts';
+import { changeLines, messageOption, publishByOperator } from './publish-by-operator.ts';
 
 export const restoreCommand: Command = {
   name: 'restore',
   summary: 'Make the policy what it was at a revision, as a new revision',
   argument: { name: '<n>', missing: 'name a revision; castellan revisions lists them' },
   options: [
-    { name: 'message', type: 'string', meaning: 'why, for the history' },
+    messageOption,
     { name: 'force', type: 'boolean', meaning: 'publish although cases break' },
     jsonOption,
   ],

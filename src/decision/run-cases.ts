@@ -47,21 +47,39 @@ export async function runCases(
   return results;
 }
 
+/** Cases, and how they went. */
+interface Run {
+  cases: readonly Case[];
+  results: readonly CaseResult[];
+}
+
 /**
- * Those of `after` that fail and did not fail before: what a change breaks. A case is the same one as long as its words
- * are; one that is written anew and fails is broken, whatever its id was before.
+ * Those that fail and did not fail before: what a change breaks. A case is the same one as long as its words are; one that
+ * is written anew and fails is broken, whatever its id was before. `left` are results of those that the change takes out or
+ * rewords: they guard the policy against the change that takes them away, too.
  */
-export function brokenBy(
-  before: { cases: readonly Case[]; results: readonly CaseResult[] },
-  after: { cases: readonly Case[]; results: readonly CaseResult[] },
-): CaseResult[] {
-  const words = (cases: readonly Case[]) => new Map(cases.map((written) => [written.id, partText(written)]));
-  const [was, is] = [words(before.cases), words(after.cases)];
+export function brokenBy(before: Run, after: Run, left: readonly CaseResult[]): CaseResult[] {
+  const [was, is] = [wordsById(before.cases), wordsById(after.cases)];
   const nameOf = (id: string) => id.split('/')[0] ?? id;
   const failedBefore = new Set(before.results.filter(({ passed }) => !passed).map(({ id }) => id));
-  return after.results.filter(
+  const broken = after.results.filter(
     ({ passed, id }) => !passed && !(failedBefore.has(id) && was.get(nameOf(id)) === is.get(nameOf(id))),
   );
+  const told = new Set(broken.map(({ id }) => id));
+  const brokenAsStored = left
+    .filter(({ passed, id }) => !passed && !failedBefore.has(id) && !told.has(id))
+    .map((result) => ({ ...result, message: `${result.message}, as it is stored` }));
+  return [...broken, ...brokenAsStored];
+}
+
+/** Those of `before` that are not in `after` in the same words. */
+export function casesLeft(before: readonly Case[], after: readonly Case[]): Case[] {
+  const kept = wordsById(after);
+  return before.filter((written) => kept.get(written.id) !== partText(written));
+}
+
+function wordsById(cases: readonly Case[]): Map<string, string> {
+  return new Map(cases.map((written) => [written.id, partText(written)]));
 }
 
 function questionsOf(written: Case): SingleCase[] {
@@ -100,6 +118,12 @@ async function runOne(
 ): Promise<CaseResult> {
   const { id, name, expect: expected, rule, fields = {} } = single;
   const told = { id, ...(name !== undefined && { name }), expected };
+  if (!snapshot.types.has(single.resource.type)) {
+    // Only of a case that the policy does not keep: its type went with it, and nothing is allowed any more.
+    const message = `there is no resource type ${single.resource.type}`;
+    const passed = expected === 'deny' && !rule;
+    return { ...told, passed, got: 'deny', rule: null, ...(!passed && { message }) };
+  }
   const request = requestOfQuestion(single, snapshot, atMs);
   if (request.resource.misfits.length > 0) {
     const message = `attributes of the wrong type: ${request.resource.misfits.join(', ')}`;

@@ -1,9 +1,9 @@
 /** The operators of the rule language: what each accepts when a rule is written, and what it tests when one is asked. */
 import ipaddr from 'ipaddr.js';
-import { RE2JS } from 're2js';
 import { attributeTypes, expectedOf, misfit } from './attributes.ts';
 import type { Operand, Scalar, TestOperator } from './condition.ts';
 import type { AttributeSpec } from './policy.ts';
+import { compilePattern, MOST_PIECES, patternSize } from './rule-pattern.ts';
 
 /** A value found at a path: undefined where there is none. */
 export type Found = unknown;
@@ -56,7 +56,7 @@ export const operators: Record<TestOperator, Operator> = {
     unfit: (spec) =>
       elementOf(spec).type === 'string' ? undefined : `needs a string, this is a ${spec.type}`,
     test: (value) => {
-      const pattern = RE2JS.compile(String(value));
+      const pattern = compilePattern(String(value));
       return anyElement((found) => typeof found === 'string' && pattern.test(found));
     },
   },
@@ -113,9 +113,13 @@ function scalarProblem(value: unknown, spec: AttributeSpec | undefined): string 
 function patternProblem(value: unknown): string | undefined {
   if (typeof value !== 'string') return 'must be a pattern (a string)';
   if (value.length > LONGEST_PATTERN) return `must be at most ${LONGEST_PATTERN} characters`;
+  const size = patternSize(value);
+  if (size > MOST_PIECES)
+    return `must be at most ${MOST_PIECES} pieces with its bounds multiplied out, not ${size}`;
   try {
-    RE2JS.compile(value);
-    return undefined;
+    compilePattern(value);
+    // What could not be counted is no pattern, or one that we misread.
+    return Number.isNaN(size) ? 'has groups that cannot be counted; write its brackets with \\' : undefined;
   } catch (error) {
     return `is not a pattern that runs in linear time (RE2 syntax): ${error instanceof Error ? error.message : error}`;
   }

@@ -27,7 +27,7 @@ export interface PublishOptions {
   record?(publication: Publication, trx: Transaction): Promise<void>;
   /** Where in what was sent a problem of the new policy is; left out: where it is in the policy. */
   locate?: Locate;
-  /** Everything but writing it. */
+  /** Every check, those of the database included; what was written for them is taken back. */
   dryRun?: boolean;
 }
 
@@ -59,7 +59,10 @@ export async function publish(options: PublishOptions): Promise<Publication> {
     if (isEmptyDiff(diff)) return { before, after: before, diff };
     const publication = { before, after: compileNext(policy, before, options), diff };
     await options.guard?.(publication, trx);
-    if (options.dryRun) return publication;
+    if (options.dryRun) {
+      await tryWrite(trx, diff);
+      return publication;
+    }
     await writeDiff(trx, diff).catch(explainConflict);
     await writeRevision(trx, {
       author: options.author,
@@ -72,6 +75,13 @@ export async function publish(options: PublishOptions): Promise<Publication> {
   });
   if (!options.dryRun) options.live.adopt(publication.after);
   return publication;
+}
+
+/** Writes a difference and takes it back: the database knows what it would refuse. */
+async function tryWrite(trx: Transaction, diff: PolicyDiff): Promise<void> {
+  await trx.raw('SAVEPOINT dry_run');
+  await writeDiff(trx, diff).catch(explainConflict);
+  await trx.raw('ROLLBACK TO SAVEPOINT dry_run');
 }
 
 /** The policy in force in the database, which may be ahead of this node. For whoever holds the policy lock. */

@@ -13,6 +13,9 @@ export interface NewRevision {
   diff: PolicyDiff;
 }
 
+/** Of the message of a revision, in UTF-16 code units: by whatever way it comes, a longer one is refused. */
+export const LONGEST_MESSAGE = 500;
+
 /** Up to this size, both are stored; beyond it a small change is not worth a copy of everything. */
 const LARGE = 256 * 1024;
 /** After so many changes the whole policy is stored again, so that reading one back stays quick. */

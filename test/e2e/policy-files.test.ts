@@ -276,5 +276,60 @@ describe('the policy as files', function () {
       );
       assert.ok((await readdir(split)).includes('roles.yaml'));
     });
+
+    it('a dry run that would break cases fails as the import does; --force is for both, and the audit trail names them', async () => {
+      const { db } = gateway.services;
+      const kept = join(folder, 'kept.yaml');
+      const opening = join(folder, 'opening.yaml');
+      await writeFile(
+        kept,
+        'version: 1\ncases:\n  - { id: orders-are-closed, principal: anonymous, action: read, resource: { type: order }, expect: deny }\n',
+      );
+      await writeFile(
+        opening,
+        'version: 1\nrules:\n  - { id: opens, role: everyone, action: read, subject: order, priority: 9 }\n',
+      );
+      assert.equal((await run('import', kept)).code, 0);
+      const newest = async () => (await db('revisions').max('number').first())?.max;
+      const before = await newest();
+      const [dry, dryJson, refused, forcedDry] = await Promise.all([
+        run('import', opening, '--dry-run'),
+        run('import', opening, '--dry-run', '--json'),
+        run('import', opening),
+        run('import', opening, '--dry-run', '--force'),
+      ]);
+      assert.deepEqual([dry.code, dryJson.code, refused.code, forcedDry.code], [1, 1, 1, 0]);
+      assert.match(
+        dry.stdout,
+        /^would break the case orders-are-closed: expected deny, got allow by opens$/m,
+      );
+      assert.match(
+        dry.stderr,
+        /^castellan: \d+ cases? would no longer hold; --force would publish all the same\n$/,
+      );
+      const { brokenCases, dryRun } = JSON.parse(dryJson.stdout);
+      assert.ok(dryRun && brokenCases.some(({ id }: { id: string }) => id === 'orders-are-closed'));
+      assert.match(refused.stderr, /would no longer hold, so nothing was changed: .*; --force publishes/);
+      assert.match(forcedDry.stdout, /^would break the case orders-are-closed: [\s\S]*\ndry run: 1 added/m);
+      assert.equal(await newest(), before);
+      const forced = await run('import', opening, '--force');
+      assert.equal(forced.code, 0, forced.stderr);
+      assert.match(forced.stdout, /^breaks the case orders-are-closed: expected deny, got allow by opens$/m);
+      const entry = await db('audit_entries')
+        .where({ revision: before + 1 })
+        .first();
+      assert.ok(entry.after.forced.brokenCases.includes('orders-are-closed'));
+    });
+
+    it('a message of more than 500 characters is refused before anything is opened', async () => {
+      const env = { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/nothing' };
+      const results = await Promise.all([
+        castellan(['import', shipped, '--message', 'x'.repeat(501)], env),
+        castellan(['restore', '1', '--message', 'x'.repeat(501)], env),
+      ]);
+      const refused = [1, '', 'castellan: --message must be at most 500 characters, not 501\n'];
+      for (const { code, stdout, stderr } of results) assert.deepEqual([code, stdout, stderr], refused);
+      assert.equal((await run('restore', '1', '--message', 'é'.repeat(500), '--force')).code, 0);
+    });
   });
 });

@@ -397,9 +397,10 @@ async function runCommands(page: string, gateway: TestGateway, own: Server): Pro
     return block.language === 'sh' ? [{ command: block.text, output: next?.follows ? next.text : '' }] : [];
   });
   assert.ok(asked.length > 0);
-  const { token } = await logIn(gateway, 'admin');
+  const [admin, superadmin] = [await logIn(gateway, 'admin'), await logIn(gateway, 'superadmin')];
   const script = [
-    `as_admin='authorization: Bearer ${token}'`,
+    `as_admin='authorization: Bearer ${admin.token}'`,
+    `as_superadmin='authorization: Bearer ${superadmin.token}'`,
     ...asked.flatMap(({ command }) => [command, `printf '${SEPARATOR}'`]),
   ].join('\n');
   const { stdout } = await promisify(execFile)('bash', [

@@ -1,4 +1,5 @@
 /** A pattern in RE2 syntax as one of PostgreSQL that matches the same texts, where both read it alike. */
+import { boundsOf, countPieces, MOST_PIECES } from '../../policy/rule-pattern.ts';
 
 /** An escape, the beginning or end of a class, a group without capture, a bound, any other character. */
 const pieces = /\\[\s\S]|\[\^?|\(\?:|\{\d+(?:,\d*)?\}|[\s\S]/gu;
@@ -7,8 +8,6 @@ const controls = new Set(['t', 'n', 'r', 'f', 'v']);
 /** ASCII punctuation, without the underscore, which counts as a letter in some places. */
 const literalEscape = /^[!-/:-@[-^`{-~]$/;
 const MOST_REPEATS = 255;
-/** PostgreSQL takes tenths of a second to read a pattern of so many pieces, many seconds for twice as many. */
-const MOST_PIECES = 400;
 
 /** What stood before: it says whether a repetition may follow. */
 type Before = 'nothing' | 'atom' | 'repetition' | 'lazy';
@@ -39,24 +38,7 @@ export function postgresPattern(pattern: string): string | undefined {
     translated.push(next.translated);
     before = next.before;
   }
-  return piecesOf(translated) <= MOST_PIECES ? translated.join('') : undefined;
-}
-
-/** How many pieces there are when each bound is multiplied out. */
-function piecesOf(translated: readonly string[]): number {
-  const open = [0];
-  let last = 0;
-  const add = (size: number) => void open.push((open.pop() ?? Number.NaN) + size);
-  for (const piece of translated) {
-    const bound = /^\{\d/.test(piece) ? boundsOf(piece) : undefined;
-    if (bound) add(last * Math.max(0, ...bound.map((times) => times - 1)));
-    else if (piece === '(?:') open.push(1);
-    else if (piece !== '*' && piece !== '+' && piece !== '?') {
-      last = piece === ')' ? (open.pop() ?? Number.NaN) : 1;
-      add(last);
-    }
-  }
-  return open.length === 1 ? (open[0] ?? Number.NaN) : Number.NaN;
+  return countPieces(translated) <= MOST_PIECES ? translated.join('') : undefined;
 }
 
 function readPiece(piece: string, before: Before): { translated: string; before: Before } | undefined {
@@ -88,10 +70,6 @@ function readEscape(letter: string): string | undefined {
 
 function isSmallBound(piece: string): boolean {
   return boundsOf(piece).every((times) => times <= MOST_REPEATS);
-}
-
-function boundsOf(piece: string): number[] {
-  return [...piece.matchAll(/\d+/g)].map(([times]) => Number(times));
 }
 
 /** A bracket expression from `first` on; undefined where the two engines may differ. */

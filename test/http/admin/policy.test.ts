@@ -48,6 +48,14 @@ describe('/admin/policy', () => {
     expect: 'deny',
     ...rest,
   });
+  /** Says of everybody what such a case says of one, but not that it is denied. */
+  const asMatrix = (id: string) => ({
+    id,
+    principals: { reader: { roles: ['user'] } },
+    resources: { archived: { type: 'document', status: 'archived' } },
+    actions: ['read'],
+    allow: { reader: { archived: ['read'] } },
+  });
   const archived = (rest: object = {}) => ({
     id: fresh('rule'),
     role: 'user',
@@ -173,6 +181,75 @@ describe('/admin/policy', () => {
       const before = await stateOf(gateway);
       const { body } = ok(await root.post(`${base}/import?dryRun=true`, document({ rules: [archived()] })));
       assert.deepEqual([body.dryRun, body.changes.added, body.revision], [true, 1, before.inForce]);
+      assert.deepEqual(await stateOf(gateway), before);
+    });
+
+    it('dryRun finds what the database would refuse, and leaves nothing behind', async () => {
+      const key = fresh('role');
+      ok(await root.post(`${base}/import`, document({ roles: [{ key }] })));
+      const { id } = await person(gateway, { roles: [key] });
+      const before = await stateOf(gateway);
+      const removal = document({ remove: { roles: [key] }, rules: [archived()] });
+      for (const query of ['', '?dryRun=true'])
+        assertProblem(await root.post(`${base}/import${query}`, removal), 409, 'role_in_use');
+      assert.deepEqual(await stateOf(gateway), before);
+      await gateway.services.db('role_assignments').where({ accountId: id }).delete();
+      await gateway.services.db('accounts').where({ id }).delete();
+    });
+
+    it('lost update: an import or a restore with a stale If-Match is refused, even one that changes nothing', async () => {
+      const read = ok(await root.get(base));
+      const ifMatch = { 'if-match': String(read.headers.get('etag')) };
+      await addRule(root, archived());
+      const before = await stateOf(gateway);
+      for (const [path, body] of [
+        ['/import', document({ rules: [archived()] })],
+        ['/import', document({})],
+        ['/import?mode=replace&dryRun=true', read.body],
+        [`/revisions/${before.inForce - 1}/restore`, {}],
+      ] as const)
+        assertProblem(await root.post(base + path, body, ifMatch), 412, 'stale_version');
+      assert.deepEqual(await stateOf(gateway), before);
+      const current = { 'if-match': String((await root.get(`${base}/export`)).headers.get('etag')) };
+      ok(await root.post(`${base}/import`, document({ rules: [archived()] }), current));
+    });
+
+    it('a message of more than 500 characters is refused, wherever it stands, and nothing is written', async () => {
+      const long = 'x'.repeat(501);
+      const before = await stateOf(gateway);
+      const rules = [archived()];
+      for (const [path, body, headers, pointer] of [
+        ['/import', { message: long, rules }, {}, '/message'],
+        ['/import?dryRun=true', { message: long, rules }, {}, '/message'],
+        ['/import', { rules }, { 'castellan-message': long }, '/headers/Castellan-Message'],
+        [`/revisions/${before.inForce}/restore`, { message: long }, {}, '/message'],
+      ] as const) {
+        const sent = path.startsWith('/import') ? document(body) : body;
+        assertProblem(await root.post(base + path, sent, headers), 400, 'invalid_request', pointer);
+      }
+      assert.deepEqual(await stateOf(gateway), before);
+      const { body } = ok(await root.post(`${base}/import`, document({ message: 'é'.repeat(500), rules })));
+      assert.equal((await root.get(`${base}/revisions/${body.revision}`)).body.message, 'é'.repeat(500));
+    });
+
+    it('a removal of what is not there is refused with its name, in both modes, and nothing is written', async () => {
+      const before = await stateOf(gateway);
+      for (const collection of ['resourceTypes', 'roles', 'rules', 'cases'])
+        for (const mode of ['merge', 'replace']) {
+          const draft = document({ rules: [archived()], remove: { [collection]: ['is-nowhere'] } });
+          const answer = await root.post(`${base}/import?mode=${mode}`, draft);
+          assertProblem(answer, 400, 'invalid_request', `/remove/${collection}`);
+          assert.equal(answer.body.detail, 'is-nowhere is not there');
+        }
+      const draft = document({ remove: { rule: ['x'], rules: ['a', 'a'], roles: [7] } });
+      assertProblem(
+        await root.post(`${base}/import`, draft),
+        422,
+        'policy_invalid',
+        '/remove/rule',
+        '/remove/rules/1',
+        '/remove/roles/0',
+      );
       assert.deepEqual(await stateOf(gateway), before);
     });
 
@@ -351,6 +428,92 @@ describe('/admin/policy', () => {
       ok(await root.post(`${base}/import`, document({ cases: [aCase()] })));
       ok(await root.post(`${rulesPath}?force=true`, archived()), 201);
       ok(await root.post(rulesPath, archived({ conditions: { status: 'review' } })), 201);
+    });
+
+    for (const [way, changeOf] of [
+      ['takes it out', ({ id }: { id: string }) => ({ remove: { cases: [id] } })],
+      ['words it anew', (stored: object) => ({ cases: [{ ...stored, expect: 'allow' }] })],
+      ['is a matrix of it', ({ id }: { id: string }) => ({ cases: [asMatrix(id)] })],
+    ] as const)
+      it(`guard bypass: a change that breaks a case and ${way} breaks it all the same, and needs override`, async () => {
+        const stored = aCase();
+        ok(await root.post(`${base}/import`, document({ cases: [stored] })));
+        const before = await stateOf(gateway);
+        const draft = document({ rules: [archived()], ...changeOf(stored) });
+        for (const client of [admin, root]) {
+          const refused = await client.post(`${base}/import`, draft);
+          assertProblem(refused, 422, 'cases_broken');
+          assert.deepEqual(
+            refused.body.cases.map(({ id, expected, got }: Record<string, string>) => [id, expected, got]),
+            [[stored.id, 'deny', 'allow']],
+          );
+          assert.match(refused.body.cases[0].message, /^expected deny, got allow by .*, as it is stored/);
+        }
+        assertProblem(await admin.post(`${base}/import?force=true`, draft), 403, 'access_denied');
+        const dry = ok(await admin.post(`${base}/import?dryRun=true`, draft)).body;
+        assert.deepEqual(
+          dry.brokenCases.map(({ id }: { id: string }) => id),
+          [stored.id],
+        );
+        assert.deepEqual(await stateOf(gateway), before);
+        ok(await root.post(`${base}/import?force=true`, draft));
+        const [entry] = (await auditOf(gateway, 'castellan.policy', 'merge')).slice(-1);
+        assert.deepEqual(entry.after.forced, { brokenCases: [stored.id] });
+      });
+
+    it('guard bypass: neither a replacement without it nor a restore of before it gets round a case', async () => {
+      const open = archived();
+      const { revision } = ok(await root.post(`${base}/import`, document({ rules: [open] }))).body;
+      const { body: wide } = ok(await root.get(base));
+      const stored = aCase();
+      ok(await root.post(`${base}/import`, document({ remove: { rules: [open.id] }, cases: [stored] })));
+      for (const [path, body] of [
+        ['/import?mode=replace', wide],
+        [`/revisions/${revision}/restore`, {}],
+      ] as const) {
+        const refused = await root.post(base + path, body);
+        assertProblem(refused, 422, 'cases_broken');
+        assert.deepEqual(
+          refused.body.cases.map(({ id }: { id: string }) => id),
+          [stored.id],
+        );
+      }
+      ok(await root.post(`${base}/revisions/${revision}/restore?force=true`));
+    });
+
+    it('taking out or rewording one that holds, or that failed before, is free', async () => {
+      const [kept, worded, failing] = [aCase(), aCase(), aCase({ action: 'update' })];
+      ok(await root.post(`${base}/import`, document({ cases: [kept, worded, failing] })));
+      ok(await root.post(`${rulesPath}?force=true`, archived({ action: 'update' })), 201);
+      const draft = document({
+        cases: [{ ...worded, name: 'in other words' }],
+        remove: { cases: [kept.id, failing.id] },
+      });
+      const { changes } = ok(await admin.post(`${base}/import`, draft)).body;
+      assert.deepEqual(changes, { added: 0, changed: 1, removed: 2 });
+    });
+
+    it('guard bypass: a case about a type that goes is broken with it', async () => {
+      const type = fresh('type');
+      const of = { subject: type, action: 'read', conditions: undefined };
+      const rule = archived(of);
+      const stored = aCase({ resource: { type }, expect: 'allow' });
+      const denied = aCase({ resource: { type }, principal: 'anonymous' });
+      const resourceTypes = [{ type, actions: ['read'] }];
+      ok(
+        await root.post(
+          `${base}/import`,
+          document({ resourceTypes, rules: [rule], cases: [stored, denied] }),
+        ),
+      );
+      const remove = { resourceTypes: [type], rules: [rule.id], cases: [stored.id, denied.id] };
+      const refused = await root.post(`${base}/import`, document({ remove }));
+      assertProblem(refused, 422, 'cases_broken');
+      assert.deepEqual(
+        refused.body.cases.map(({ id }: { id: string }) => id),
+        [stored.id],
+      );
+      ok(await root.post(`${base}/import?force=true`, document({ remove })));
     });
 
     it('a new one that fails is refused as well', async () => {

@@ -159,11 +159,12 @@ describe('a change of the policy', () => {
       );
     });
 
-    it('a message as it is when it is no percent-encoding, cut at 500 characters, without U+0000', async () => {
+    it('a message as it is when it is no percent-encoding, without U+0000, and of 500 characters at most', async () => {
       for (const [sent, kept] of [
         ['100% sure', '100% sure'],
         ['a%00b', 'ab'],
-        ['x'.repeat(600), 'x'.repeat(500)],
+        ['%'.repeat(500), '%'.repeat(500)],
+        ['%C3%A9'.repeat(500), 'é'.repeat(500)],
       ]) {
         const answer = ok(
           await admin.client.post(rulesPath, small(), { 'castellan-message': String(sent) }),
@@ -172,6 +173,11 @@ describe('a change of the policy', () => {
         const revision = await revisionRow(Number(answer.headers.get('castellan-revision')));
         assert.equal(revision.message, kept);
       }
+      const before = await stateOf(gateway);
+      const long = { 'castellan-message': 'x'.repeat(501) };
+      const answer = await admin.client.post(rulesPath, small(), long);
+      assertProblem(answer, 400, 'invalid_request', '/headers/Castellan-Message');
+      assert.deepEqual(await stateOf(gateway), before);
     });
   });
 
