@@ -101,29 +101,32 @@ function whoIs(subject: Entity, stored: Stored, snapshot: Snapshot): Known<{ pri
   return doubt === undefined ? { principal } : { principal, doubt };
 }
 
-/** Whether a rule is for this principal by name. The type of a name ends at its first colon. */
+/** Whether a rule is for this principal by name. */
 function isNamed({ type, id }: Entity, snapshot: Snapshot): boolean {
-  if (type.includes(':')) return false;
   return snapshot.rulesByPrincipal.has(`${type}:${canonicalId(id, snapshot.types.get(type))}`);
 }
 
-/** The resource with what is stored of it. One that should be stored and is not can only be asked about by its properties. */
+/**
+ * The resource with what is stored of it. One that should be stored and is not can only be asked about by its properties,
+ * such as whether it may be created; what it is called until then is no id.
+ */
 function whatIs(
-  asked: Entity,
+  { type: name, id, ...rest }: Entity,
   stored: Stored,
   snapshot: Snapshot,
   services: Pick<Services, 'sources'>,
 ): Known<{ resource: Resource }> {
-  const { type, id } = asked;
-  const given = attributesOf(asked);
-  const found = stored.resource({ type, id });
-  const resource = resourceOf(typeOf(snapshot, type), { id, ...found, ...given });
-  if (found || Object.keys(given).length > 0 || !isStoredType(services, type)) return { resource };
-  return { resource, doubt: `there is no ${type} ${id}` };
+  const type = typeOf(snapshot, name);
+  const given = attributesOf(rest);
+  const found = stored.resource({ type: name, id });
+  if (found || !isStoredType(services, name))
+    return { resource: resourceOf(type, { id, ...found, ...given }) };
+  if (Object.keys(given).length > 0) return { resource: resourceOf(type, given) };
+  return { resource: resourceOf(type, { id }), doubt: `there is no ${name} ${id}` };
 }
 
 /** Properties as attributes: who or what it is, and the roles it has, is not theirs to say. */
-function attributesOf({ properties = {} }: Entity): Record<string, unknown> {
+function attributesOf({ properties = {} }: Pick<Entity, 'properties'>): Record<string, unknown> {
   const { id: _id, type: _type, roles: _roles, ...attributes } = properties;
   return attributes;
 }

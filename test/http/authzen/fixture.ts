@@ -30,7 +30,14 @@ export async function startCertified(env: Record<string, string> = {}): Promise<
   ok(await root.patch(`${typesPath}/user`, { attributes: { ...attributes, role: { type: 'string' } } }));
   const type = 'record';
   const actions = ['read', 'write', 'delete'];
-  ok(await root.post(typesPath, { type, actions, attributes: { status: { type: 'string' } } }), 201);
+  ok(
+    await root.post(typesPath, {
+      type,
+      actions,
+      attributes: { id: { type: 'string' }, status: { type: 'string' } },
+    }),
+    201,
+  );
   const isLive = { status: { $ne: 'archived' } };
   for (const rule of [
     { principal: 'user:alice', action: 'read' },
