@@ -7,7 +7,7 @@ import {
   resourceOf,
   typeOf,
 } from '../decision/access-request.ts';
-import { accountAttributes, accountPrincipal } from '../decision/principals.ts';
+import { type AccountFacts, accountAttributes, accountPrincipal } from '../decision/principals.ts';
 import { contextIn, contextMisfits } from '../decision/question.ts';
 import { isStoredType, loadStored, type Stored } from '../enforcement/load-stored.ts';
 import { ANONYMOUS_TYPE, type Principal } from '../policy/ability.ts';
@@ -37,7 +37,8 @@ export async function requestsOf(
     accounts: subjects.map(({ id }) => id),
     resources: evaluations.map(({ resource }) => resource),
   });
-  const principalOnce = once((subject: Entity) => whoIs(subject, stored, snapshot));
+  const accountOnce = once((account: AccountFacts) => accountPrincipal(account, snapshot));
+  const principalOnce = once((subject: Entity) => whoIs(subject, stored, snapshot, accountOnce));
   const resourceOnce = once((resource: Entity) => whatIs(resource, stored, snapshot, services));
   const actionOnce = once(actionOf);
   const contextOnce = once((context: object) => whichContext({ ...context }, atMs));
@@ -73,14 +74,19 @@ function once<From extends object, To>(make: (from: From) => To): (from: From) =
  * The subject as principal. Roles are those that are stored, never any that were sent. Somebody of whom nothing is known
  * (no account, no such type of principal, no rule that names them) is in doubt, and so is whoever was deactivated.
  */
-function whoIs(subject: Entity, stored: Stored, snapshot: Snapshot): Known<{ principal: Principal }> {
+function whoIs(
+  subject: Entity,
+  stored: Stored,
+  snapshot: Snapshot,
+  principalOfAccount: (account: AccountFacts) => Principal,
+): Known<{ principal: Principal }> {
   const { type: typeName, id } = subject;
   if (typeName === ANONYMOUS_TYPE) return { principal: anonymous };
   const type = snapshot.types.get(typeName);
   const account = typeName === ACCOUNT_TYPE ? stored.account(id) : undefined;
   const given = attributesOf(subject);
   if (account && Object.keys(given).length === 0 && account.isActive)
-    return { principal: accountPrincipal(account, snapshot) };
+    return { principal: principalOfAccount(account) };
   const principal = principalOf(
     {
       type: typeName,

@@ -49,13 +49,18 @@ export const MOST_EVALUATIONS = 1000;
 
 /** Taken as it stands: a JSON text is no object, and a number no string. Fields that are not known are passed over. */
 function message(keys: Joi.SchemaMap): Joi.ObjectSchema {
-  return Joi.object(keys).unknown(true).prefs({ convert: false });
+  return part(keys).prefs({ convert: false });
+}
+
+/** Of a message: joi works preferences out anew wherever they stand, a thousand times in a batch. */
+function part(keys: Joi.SchemaMap): Joi.ObjectSchema {
+  return Joi.object(keys).unknown(true);
 }
 
 const text = Joi.string().allow('');
-const properties = Joi.object().unknown(true).prefs({ convert: false });
-const entity = message({ type: text.required(), id: text.required(), properties });
-const action = message({ name: text.required(), properties });
+const properties = Joi.object().unknown(true);
+const entity = part({ type: text.required(), id: text.required(), properties });
+const action = part({ name: text.required(), properties });
 
 export const evaluationSchema = message({
   subject: entity.required(),
@@ -65,7 +70,7 @@ export const evaluationSchema = message({
 });
 
 const defaults = { subject: entity, action, resource: entity, context: properties };
-const options = message({ evaluations_semantic: Joi.string().valid(...semantics) });
+const options = part({ evaluations_semantic: Joi.string().valid(...semantics) });
 
 /** An evaluation in a batch, which may leave out what stands at the top. */
 export const partialSchema = message(defaults);
@@ -85,7 +90,7 @@ export const batchShape = message({
 });
 
 /** A key of `page` that is not known would be a capability that we do not have (section 8.2.1); it is passed over too. */
-const page = message({ token: text, limit: Joi.number().integer().min(0), properties });
+const page = part({ token: text, limit: Joi.number().integer().min(0), properties });
 
 export const actionSearchSchema = message({
   subject: entity.required(),
