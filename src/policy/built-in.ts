@@ -60,7 +60,7 @@ export const builtInTypes: readonly ResourceType[] = [
     accountId: { type: 'uuid' },
   }),
   builtIn('castellan.policy', 'The policy as a whole', ['read', 'update', 'escalate', 'override'], {}),
-  builtIn('castellan.decision', 'A decision that was made', ['read', 'evaluate'], {
+  builtIn('castellan.decision', 'A decision: asked for by others, or made', ['read', 'evaluate'], {
     principal: string,
     action: string,
     resource: string,
