@@ -2,6 +2,8 @@
 import express, { type Express } from 'express';
 import { accountEndpoints } from './accounts/endpoints.ts';
 import { adminEndpoints } from './admin/endpoints.ts';
+import { authzenEndpoints } from './authzen/endpoints.ts';
+import { echoRequestId } from './authzen/request-id.ts';
 import { demoEndpoints } from './demo/endpoints.ts';
 import { docsRouter } from './http/docs.ts';
 import { mountEndpoints } from './http/endpoint.ts';
@@ -21,6 +23,7 @@ export function makeApp(services: Services): Express {
   const endpoints = [
     ...accountEndpoints(services), //              /api/v1/auth, /api/v1/me
     ...adminEndpoints(services), //                /api/v1/admin
+    ...authzenEndpoints(services), //              /access/v1, /.well-known/authzen-configuration
     ...(config.demo ? demoEndpoints(services) : []), // /api/v1/documents, /api/v1/orders
   ];
   const app = express();
@@ -34,6 +37,7 @@ export function makeApp(services: Services): Express {
   app.use(operationsRouter(services)); //          /livez /readyz /metrics
   app.use(docsRouter(openApiDocument(endpoints))); // /openapi.json /docs
   app.use(publishedTexts([publishedPolicySchema()])); // /schemas/policy.json
+  app.use('/access/v1', echoRequestId);
   app.use(
     authenticate({
       sessions: services.sessions,

@@ -202,6 +202,11 @@ export const settings = {
     default: false,
     meaning: 'answer 404 instead of 403, where existence itself is secret',
   },
+  AUTHZEN_PUBLIC: {
+    schema: Joi.boolean(),
+    default: false,
+    meaning: 'whoever reaches the gateway may ask for decisions at /access/v1; for a private network only',
+  },
   DECISION_LOG: {
     schema: Joi.string().valid('off', 'denials', 'sample', 'all'),
     default: 'denials',
@@ -271,6 +276,7 @@ export interface Config {
   policyStaleSeconds: number;
   minRevisionWaitMs: number;
   hideForbidden: boolean;
+  authzenPublic: boolean;
   decisionLog: {
     mode: 'off' | 'denials' | 'sample' | 'all';
     sample: number;
@@ -388,6 +394,7 @@ function toConfig(values: Values): Config {
     policyStaleSeconds: v.POLICY_STALE_SECONDS,
     minRevisionWaitMs: v.MIN_REVISION_WAIT_MS,
     hideForbidden: v.HIDE_FORBIDDEN,
+    authzenPublic: v.AUTHZEN_PUBLIC,
     decisionLog: Object.freeze({
       mode: v.DECISION_LOG,
       sample: v.DECISION_LOG_SAMPLE,

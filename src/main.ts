@@ -7,6 +7,7 @@ import { makeApp } from './app.ts';
 import { failureLine } from './cli/failure-line.ts';
 import { type Config, loadConfig } from './config.ts';
 import { evaluatorNames } from './evaluators/index.ts';
+import { publicUrlOf } from './http/public-url.ts';
 import { makeServer } from './http/server.ts';
 import { beginPolicy } from './policy/begin.ts';
 import { makeServices, openStorage } from './services.ts';
@@ -36,7 +37,7 @@ async function serve(config: Config): Promise<void> {
     const server = await listen(config, makeApp(services));
     open.unshift({ close: () => closeServer(server, config.shutdownGraceMs) });
     const { port } = server.address() as AddressInfo;
-    printWelcome(urlOf(config, port), config.demo && (await hasDemoAccounts(storage.db)));
+    printWelcome(publicUrlOf(config, port), config.demo && (await hasDemoAccounts(storage.db)));
     await asked;
   } finally {
     setTimeout(giveUp, config.shutdownGraceMs + CLOSE_TIMEOUT_MS);
@@ -80,13 +81,6 @@ function stopSignal(): Promise<void> {
 function giveUp(): never {
   process.stderr.write('castellan: a part of it does not close; ended all the same\n');
   process.exit(1);
-}
-
-/** How people reach it, without a slash at the end. */
-function urlOf({ publicUrl, host }: Config, port: number): string {
-  if (publicUrl) return publicUrl.replace(/\/+$/, '');
-  const name = ['0.0.0.0', '::', '127.0.0.1'].includes(host) ? 'localhost' : host;
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
 }
 
 /** The demo's policy without a single account: a start that was cut off before it had seeded them. */

@@ -76,6 +76,10 @@ async function openByUrl({ databasePoolMax: poolMax }: Config, databaseUrl: stri
 /** Builds everything on an open storage; the policy is loaded and the feed is open when it resolves. */
 export async function makeServices(config: Config, storage: Storage, logger: Logger) {
   const { db } = storage;
+  if (config.authzenPublic)
+    logger.warn(
+      'AUTHZEN_PUBLIC is set: whoever reaches this address may ask for every decision, unidentified',
+    );
   const metrics = makeMetrics();
   const shared = openSharedCache(config, logger, metrics);
   const sessions = new LiveSessions({ db, idleSeconds: config.sessionIdleSeconds });

@@ -77,12 +77,6 @@ export async function lockApiKey(trx: Transaction, id: string): Promise<ApiKey> 
   return key;
 }
 
-/** The key as a resource of type `castellan.api-key`. */
-export function apiKeyAttributes(key: NewApiKey & Partial<ApiKey>): object {
-  const { id, name, roles, createdBy, createdAt, expiresAt, lastUsedAt, revokedAt } = key;
-  return { id, name, roles, createdBy, createdAt, expiresAt, lastUsedAt, revokedAt };
-}
-
 /** The key as it is answered, column by column. */
 export function presentApiKey(key: ApiKey): PresentedApiKey {
   const { id, name, prefix, roles, createdBy, createdAt, rotatedAt, expiresAt, lastUsedAt, revokedAt } = key;

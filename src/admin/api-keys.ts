@@ -1,12 +1,13 @@
 /** /admin/api-keys: the keys of services, kept by those whom the policy lets. */
 import Joi from 'joi';
+import { apiKeyAttributes } from '../decision/principals.ts';
 import { endpoint, type GuardedCall, type GuardedEndpoint, type LoadCall } from '../enforcement/access.ts';
 import { showReadable } from '../enforcement/mask.ts';
 import { AppError, invalidField } from '../errors.ts';
 import { type PageQuery, pageKeys, pageShape } from '../http/page.ts';
 import type { Services } from '../services.ts';
 import { callerIdOf } from '../sessions/request-access.ts';
-import { type ApiKey, apiKeyAttributes, apiKeys, findApiKey, presentApiKey } from './api-key.ts';
+import { type ApiKey, apiKeys, findApiKey, presentApiKey } from './api-key.ts';
 import {
   type ApiKeyChange,
   type ApiKeyCreation,

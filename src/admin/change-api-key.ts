@@ -1,11 +1,11 @@
 /** API keys made, changed, rotated and revoked: one transaction each, never beyond what whoever does it holds. */
 import { isDeepStrictEqual } from 'node:util';
+import { apiKeyAttributes } from '../decision/principals.ts';
 import type { GuardedCall } from '../enforcement/access.ts';
 import type { Services } from '../services.ts';
 import { callerIdOf } from '../sessions/request-access.ts';
 import {
   type ApiKey,
-  apiKeyAttributes,
   auditApiKey,
   insertApiKey,
   lockApiKey,

@@ -1,12 +1,13 @@
 /** /admin/decisions: the decision log, read. */
 import Joi from 'joi';
 import { explain } from '../decision/explain.ts';
+import { apiKeyAttributes } from '../decision/principals.ts';
 import { endpoint, type GuardedCall, type GuardedEndpoint, type LoadCall } from '../enforcement/access.ts';
 import { showReadable } from '../enforcement/mask.ts';
 import type { PageQuery } from '../http/page.ts';
 import { ACCOUNT_TYPE, API_KEY_TYPE } from '../policy/built-in.ts';
 import type { Services } from '../services.ts';
-import { apiKeyAttributes, findApiKey } from './api-key.ts';
+import { findApiKey } from './api-key.ts';
 import { type DecisionRow, decisionAttributes, findDecision, storedRequest } from './decision-rows.ts';
 import { explanationShape } from './explain.ts';
 import { isReadable } from './fill-stored.ts';

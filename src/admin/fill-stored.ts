@@ -1,14 +1,11 @@
 /** Questions about accounts, API keys and resources that are stored: what is stored of them is filled in. */
-import { accountAttributes, findAccountFacts } from '../decision/principals.ts';
+import { accountAttributes, apiKeyAttributes } from '../decision/principals.ts';
 import type { GuardedCall } from '../enforcement/access.ts';
-import { loadFromSource } from '../enforcement/source.ts';
+import { loadStored } from '../enforcement/load-stored.ts';
 import { AppError } from '../errors.ts';
 import { ACCOUNT_TYPE, API_KEY_TYPE } from '../policy/built-in.ts';
-import { type AskedPrincipal, type AskedResource, listOf, type Question } from '../policy/policy.ts';
-import type { Snapshot } from '../policy/snapshot.ts';
+import type { AskedPrincipal, AskedResource, Question } from '../policy/policy.ts';
 import type { Services } from '../services.ts';
-import { apiKeyAttributes, findApiKey } from './api-key.ts';
-import { roleAttributes, typeAttributes } from './guard-parts.ts';
 
 export interface Filled<Q extends Question> {
   question: Q;
@@ -63,10 +60,11 @@ async function storedPrincipal(
   call: GuardedCall<unknown, unknown>,
   asked: AskedPrincipal,
 ): Promise<StoredPrincipal | undefined> {
-  if (asked === 'anonymous' || asked.id === undefined || !isUuid(asked.id)) return undefined;
+  if (asked === 'anonymous' || asked.id === undefined) return undefined;
   if (asked.type === API_KEY_TYPE) return storedKey(services, call, asked.id);
   if ((asked.type ?? ACCOUNT_TYPE) !== ACCOUNT_TYPE) return undefined;
-  const [facts] = await findAccountFacts(services.db, [asked.id]);
+  const stored = await loadStored(services, call.context.snapshot, { accounts: [asked.id] });
+  const facts = stored.account(asked.id);
   if (!facts) return undefined;
   await requireReadable(services, call, ACCOUNT_TYPE, accountAttributes(facts));
   return { roles: facts.roles, attributes: accountAttributes(facts) };
@@ -77,7 +75,8 @@ async function storedKey(
   call: GuardedCall<unknown, unknown>,
   id: string,
 ): Promise<StoredPrincipal | undefined> {
-  const key = await findApiKey(services.db, id);
+  const stored = await loadStored(services, call.context.snapshot, { apiKeys: [id] });
+  const key = stored.apiKey(id);
   if (!key) return undefined;
   await requireReadable(services, call, 'castellan.api-key', apiKeyAttributes(key));
   return { roles: key.roles, attributes: {} };
@@ -86,44 +85,13 @@ async function storedKey(
 async function storedResource(
   services: Services,
   call: GuardedCall<unknown, unknown>,
-  { type: name, id }: AskedResource,
+  { type, id }: AskedResource,
 ): Promise<Record<string, unknown> | undefined> {
   if (id === undefined) return undefined;
-  const { snapshot } = call.context;
-  const found = await loadStored(services, snapshot, name, id);
-  if (found) await requireReadable(services, call, name, found);
-  return found && Object.fromEntries(Object.entries(found).filter(([, value]) => value !== null));
-}
-
-/** What is stored of a resource: an account, a part of the policy, or a row of a registered table. */
-export async function loadStored(
-  { db, sources }: Services,
-  snapshot: Snapshot,
-  name: string,
-  id: string,
-): Promise<Record<string, unknown> | undefined> {
-  const type = snapshot.types.get(name);
-  const source = sources.get(name);
-  if (type && source) return loadFromSource(db, source, type, id);
-  if (name === ACCOUNT_TYPE) {
-    const [facts] = isUuid(id) ? await findAccountFacts(db, [id]) : [];
-    return facts && accountAttributes(facts);
-  }
-  if (name === 'castellan.api-key') {
-    const key = isUuid(id) ? await findApiKey(db, id) : undefined;
-    return key && { ...apiKeyAttributes(key) };
-  }
-  return policyPart(snapshot, name, id);
-}
-
-function policyPart(snapshot: Snapshot, name: string, id: string): Record<string, unknown> | undefined {
-  const rule = snapshot.rules.get(id)?.source;
-  if (name === 'castellan.rule')
-    return rule && { ...rule, action: listOf(rule.action), subject: listOf(rule.subject) };
-  const role = snapshot.roles.get(id);
-  if (name === 'castellan.role') return role && { ...roleAttributes(role) };
-  const type = snapshot.types.get(id);
-  return name === 'castellan.resource-type' && type ? { ...typeAttributes(type) } : undefined;
+  const stored = await loadStored(services, call.context.snapshot, { resources: [{ type, id }] });
+  const found = stored.resource({ type, id });
+  if (found) await requireReadable(services, call, type, found);
+  return found;
 }
 
 async function requireReadable(
@@ -151,8 +119,4 @@ export async function isReadable(
   const fields = [...Object.keys(type.attributes), ...(resource === ACCOUNT_TYPE ? ['roles'] : [])];
   const permitted = await decisions.permittedFields(snapshot, request, fields);
   return fields.every((field) => permitted.has(field));
-}
-
-function isUuid(id: string): boolean {
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id);
 }

@@ -1,7 +1,7 @@
 /** Nobody gives what they do not hold (design 4.7): every way to give, held against what the giver holds. */
 import { resourceOf } from '../decision/access-request.ts';
 import { accessDenied } from '../decision/decision.ts';
-import { apiKeyPrincipal } from '../decision/principals.ts';
+import { apiKeyAttributes, apiKeyPrincipal } from '../decision/principals.ts';
 import { AppError } from '../errors.ts';
 import { makeAbilityToCome, type Principal, rulesOfRole } from '../policy/ability.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
@@ -12,7 +12,7 @@ import { ANY_TYPE, type ResourceType } from '../policy/policy.ts';
 import type { Publication } from '../policy/publish.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
 import type { Transaction } from '../storage/postgres.ts';
-import { type ApiKey, apiKeyAttributes } from './api-key.ts';
+import type { ApiKey } from './api-key.ts';
 import type { Giver } from './giver.ts';
 import { guardDenies, rewiredRoles } from './guard-denies.ts';
 import {

@@ -10,7 +10,9 @@ import {
   type ResourceType,
   type Role,
   type Rule,
+  roleAttributes,
   ruleAttributes,
+  typeAttributes,
 } from '../policy/policy.ts';
 import type { Publication } from '../policy/publish.ts';
 import type { Giver } from './giver.ts';
@@ -25,14 +27,6 @@ const resources: { [C in Exclude<Collection, 'cases'>]: { type: string; attribut
     roles: { type: 'castellan.role', attributesOf: (part) => roleAttributes(part as Role) },
     rules: { type: 'castellan.rule', attributesOf: (part) => ruleAttributes(part as Rule) },
   };
-
-export function typeAttributes({ type, evaluator }: ResourceType): object {
-  return { id: type, evaluator };
-}
-
-export function roleAttributes({ key, name, inherits }: Role): object {
-  return { id: key, name, inherits };
-}
 
 /** Throws `access_denied` for the first part that the giver may not create, update (before and after) or delete. */
 export async function requirePartActions(giver: Giver, { before, diff }: Publication): Promise<void> {

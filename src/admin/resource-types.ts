@@ -2,10 +2,9 @@
 import { AppError } from '../errors.ts';
 import { builtInTypes } from '../policy/built-in.ts';
 import { ResourceTypeRow } from '../policy/models.ts';
-import { listOf, type Policy, type ResourceType } from '../policy/policy.ts';
+import { listOf, type Policy, type ResourceType, typeAttributes } from '../policy/policy.ts';
 import { resourceTypeSchema, shapeResourceType } from '../policy/rule-schema.ts';
 import type { Services } from '../services.ts';
-import { typeAttributes } from './guard-parts.ts';
 import { partEndpoints } from './policy-parts.ts';
 
 export function resourceTypeEndpoints(services: Services) {

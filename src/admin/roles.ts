@@ -1,12 +1,11 @@
 /** /admin/roles: named bundles of rules. */
 import { AppError } from '../errors.ts';
 import { RoleRow } from '../policy/models.ts';
-import type { Policy, Role } from '../policy/policy.ts';
+import { type Policy, type Role, roleAttributes } from '../policy/policy.ts';
 import { roleSchema, shapeRole } from '../policy/rule-schema.ts';
 import { endedAssignments } from '../policy/store.ts';
 import type { Services } from '../services.ts';
 import type { Transaction } from '../storage/postgres.ts';
-import { roleAttributes } from './guard-parts.ts';
 import { partEndpoints } from './policy-parts.ts';
 
 export function roleEndpoints(services: Services) {

@@ -4,6 +4,7 @@ import { ANONYMOUS_TYPE, type Principal } from '../policy/ability.ts';
 import { canonical, canonicalId, cleanCopy, misfit } from '../policy/attributes.ts';
 import type { Facts } from '../policy/matcher.ts';
 import type { AttributeSpec, ResourceType } from '../policy/policy.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
 
 /** What it is done to. `attributes` are clean: made by `resourceOf`, never the caller's own object. */
 export interface Resource {
@@ -18,6 +19,8 @@ export interface AccessRequest {
   action: { name: string; properties?: Facts };
   resource: Resource;
   context: Facts;
+  /** Why it cannot be decided, such as a principal that is not known: it is denied then, whatever the rules say. */
+  doubt?: string;
   /** The `X-Request-Id` of the HTTP request that asks: for the log, never a fact. */
   requestId?: string;
 }
@@ -42,6 +45,20 @@ export function resourceOf(type: ResourceType, given: object): Resource {
 }
 
 const NO_MISFITS: readonly string[] = Object.freeze([]);
+
+/** The type by its name. One that the policy does not know has neither actions nor attributes; `decide` denies it. */
+export function typeOf({ types }: Pick<Snapshot, 'types'>, name: string): ResourceType {
+  return (
+    types.get(name) ?? {
+      type: name,
+      description: '',
+      actions: [],
+      attributes: {},
+      source: null,
+      evaluator: '',
+    }
+  );
+}
 
 /**
  * Attributes by name, `id` among them; made once for each type, since they are gone through for every request. Without

@@ -69,8 +69,9 @@ export function decisionPoint({ evaluators, record }: DecideOptions): DecisionPo
     if (!evaluator) throw new Error(`no evaluator ${type.evaluator}`);
     return evaluator;
   };
-  const certain = (snapshot: Snapshot, { resource, action }: AccessRequest): Evaluator => {
+  const certain = (snapshot: Snapshot, { resource, action, doubt }: AccessRequest): Evaluator => {
     const evaluator = evaluatorFor(snapshot, resource.type, action.name);
+    if (doubt !== undefined) throw new Error(doubt);
     if (resource.misfits.length > 0)
       throw new Error(`attributes of the wrong type: ${resource.misfits.join(', ')}`);
     return evaluator;

@@ -85,6 +85,36 @@ export const apiKeyFactColumns = `
   k.id, k.name, k.access_version::float8 AS "accessVersion",
   ARRAY(SELECT role_key FROM api_key_roles r WHERE r.key_id = k.id ORDER BY role_key) AS roles`;
 
+/** What an administrator sees of an API key beside that; one that is about to be made has not all of it yet. */
+export interface VisibleApiKeyFacts extends Pick<ApiKeyFacts, 'name'> {
+  id?: string;
+  roles: readonly string[];
+  createdBy: string | null;
+  createdAt?: Date;
+  expiresAt: Date | null;
+  lastUsedAt?: Date | null;
+  revokedAt?: Date | null;
+}
+
+export type StoredApiKey = ApiKeyFacts & VisibleApiKeyFacts;
+
+/** The API keys of these ids, as many as there are, whether they are in force or not. */
+export async function findApiKeyFacts(db: Database, ids: readonly string[]): Promise<StoredApiKey[]> {
+  const { rows } = await db.raw(
+    `SELECT ${apiKeyFactColumns}, k.created_by AS "createdBy", k.created_at AS "createdAt",
+       k.expires_at AS "expiresAt", k.last_used_at AS "lastUsedAt", k.revoked_at AS "revokedAt"
+     FROM api_keys k WHERE k.id = ANY (?::uuid[])`,
+    [ids as string[]],
+  );
+  return rows;
+}
+
+/** The API key as a resource of type `castellan.api-key`. */
+export function apiKeyAttributes(key: VisibleApiKeyFacts): Record<string, unknown> {
+  const { id, name, roles, createdBy, createdAt, expiresAt, lastUsedAt, revokedAt } = key;
+  return { id, name, roles, createdBy, createdAt, expiresAt, lastUsedAt, revokedAt };
+}
+
 /** The API key as principal: its id and its roles, and no attributes. */
 export function apiKeyPrincipal({ id, roles, accessVersion }: ApiKeyFacts): Principal {
   return principalOf({ type: API_KEY_TYPE, id, roles, attributes: {}, accessVersion }, undefined);

@@ -1,7 +1,7 @@
 /** A question as people write it, made the request that is decided. */
 import type { Problem } from '../errors.ts';
 import { ANONYMOUS_TYPE, type Principal } from '../policy/ability.ts';
-import { canonical } from '../policy/attributes.ts';
+import { canonical, misfit } from '../policy/attributes.ts';
 import { ACCOUNT_TYPE, contextFacts } from '../policy/built-in.ts';
 import { checkQuestion } from '../policy/check-cases.ts';
 import type { Facts } from '../policy/matcher.ts';
@@ -56,11 +56,23 @@ function actionOf({ name, properties }: { name: string; properties?: Facts }): A
   return properties ? { name, properties } : { name };
 }
 
-function contextIn(given: Record<string, unknown>, atMs: number): Facts {
+/** Facts of the request as they are given; those known to rules must fit, or they are left out: see `contextMisfits`. */
+export function contextIn(given: Record<string, unknown>, atMs: number): Facts {
   const facts: Record<string, unknown> = { __proto__: null, time: new Date(atMs).toISOString() };
   for (const [name, value] of Object.entries(given)) {
     const spec = Object.hasOwn(contextFacts, name) ? contextFacts[name] : undefined;
-    if (value !== null && value !== undefined) facts[name] = canonical(value, spec?.type, spec?.items);
+    if (value === null || value === undefined || (spec && misfit(value, spec))) continue;
+    facts[name] = canonical(value, spec?.type, spec?.items);
   }
   return facts;
+}
+
+/** Known facts of the request whose values do not fit: a rule that asks for them could not be answered. */
+export function contextMisfits(given: Record<string, unknown>): string[] {
+  return Object.entries(given)
+    .filter(([name, value]) => {
+      const spec = Object.hasOwn(contextFacts, name) ? contextFacts[name] : undefined;
+      return spec && value !== null && misfit(value, spec) !== undefined;
+    })
+    .map(([name]) => name);
 }

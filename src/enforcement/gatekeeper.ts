@@ -1,6 +1,6 @@
 /** Lets requests in, or turns them away: 401 when nobody is identified, 403 when the principal may not, 404 when it is not there. */
 import type { Request, Response } from 'express';
-import { type AccessRequest, resourceOf } from '../decision/access-request.ts';
+import { type AccessRequest, resourceOf, typeOf } from '../decision/access-request.ts';
 import type { DecisionPoint } from '../decision/decide.ts';
 import { accessDenied, type Decision } from '../decision/decision.ts';
 import { AppError } from '../errors.ts';
@@ -170,20 +170,6 @@ function refuseFields(fields: string[]): void {
     message: 'may not be written by you',
   }));
   throw new AppError('fields_denied', { message: `you may not write ${fields.join(', ')}`, errors });
-}
-
-/** A type that the policy does not know has no attributes; `decide` denies it. */
-function typeOf(snapshot: Snapshot, name: string) {
-  return (
-    snapshot.types.get(name) ?? {
-      type: name,
-      description: '',
-      actions: [],
-      attributes: {},
-      source: null,
-      evaluator: '',
-    }
-  );
 }
 
 /** Facts of the request itself. What is not known is undefined. Few rules ask for the time, so it is written when asked for. */

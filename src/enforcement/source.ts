@@ -1,4 +1,5 @@
 /** Where the rows of a resource type are: what the code registers, never what the policy says. */
+import { misfit } from '../policy/attributes.ts';
 import type { ResourceType } from '../policy/policy.ts';
 import type { Database } from '../storage/postgres.ts';
 import type { ColumnType } from './sql/column.ts';
@@ -31,12 +32,34 @@ export async function loadFromSource(
   type: ResourceType,
   id: string,
 ): Promise<Record<string, unknown> | undefined> {
+  return (await loadSomeFromSource(db, source, type, [id]))(id);
+}
+
+/** The same of many rows in one query: what there is of each id. */
+export async function loadSomeFromSource(
+  db: Database,
+  source: Source,
+  type: ResourceType,
+  ids: readonly string[],
+): Promise<(id: string) => Record<string, unknown> | undefined> {
   const { table, columns } = source;
-  const row: Row | undefined = await db(table)
-    .select(selected(columns, type))
-    .whereRaw('??::text = ?', [columns['id']?.column ?? 'id', id])
-    .first();
-  return row && toAttributes(row, source);
+  const { column, type: columnType } = columns['id'] ?? { column: 'id', type: 'text' };
+  // Compared as what the column is, so that its index is used; an id that is no UUID is that of no such row.
+  const asUuid = columnType === 'uuid';
+  const wanted = asUuid ? ids.filter((id) => misfit(id, { type: 'uuid' }) === undefined) : ids;
+  if (wanted.length === 0) return () => undefined;
+  const rows: Row[] = await db(table)
+    .select({ ...selected(columns, type), id: column })
+    .whereRaw(
+      asUuid
+        ? '?? = ANY (?::uuid[])'
+        : columnType === 'text'
+          ? '?? = ANY (?::text[])'
+          : '??::text = ANY (?::text[])',
+      [column, wanted as string[]],
+    );
+  const found = new Map(rows.map((row) => [String(row['id']), toAttributes(row, source)]));
+  return (id) => found.get(asUuid ? id.toLowerCase() : id);
 }
 
 /** Some rows, in the order of their ids: random ids make a fair sample. */

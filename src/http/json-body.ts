@@ -13,6 +13,8 @@ const MOST_KEYS = 1000;
 export interface BodyOptions {
   /** Instead of the limit of all other endpoints, unpacked. */
   limitBytes?: number;
+  /** Takes `application/json` itself and nothing like it; all else is 400 instead of 415, as some protocols have it. */
+  plainJsonOnly?: true;
   /** Reads other media types; throws what it refuses. */
   parsers?: Readonly<Record<string, (text: string) => unknown>>;
 }
@@ -21,7 +23,7 @@ export type BodyReader = (req: Request, res: Response, options?: BodyOptions) =>
 
 /**
  * A reader of JSON bodies up to `limitBytes`, unpacked. An absent body reads as undefined.
- * Throws `unsupported_media_type`, `body_too_large` and `malformed_json`.
+ * Throws `unsupported_media_type` (or `invalid_request`, with `plainJsonOnly`), `body_too_large` and `malformed_json`.
  */
 export function jsonBodyReader(limitBytes: number): BodyReader {
   const readers = new Map<number, RequestHandler>();
@@ -30,13 +32,16 @@ export function jsonBodyReader(limitBytes: number): BodyReader {
     readers.set(limit, reader);
     return reader;
   };
-  return async (req, res, { limitBytes: limit = limitBytes, parsers = {} } = {}) => {
+  return async (req, res, { limitBytes: limit = limitBytes, plainJsonOnly, parsers = {} } = {}) => {
     if (!hasBody(req)) return undefined;
     const other = Object.keys(parsers).find((type) => req.is(type));
     const parse = other === undefined ? parseStrictJson : parsers[other];
-    if (!parse || (other === undefined && !req.is(['application/json', 'application/*+json']))) {
+    const json = plainJsonOnly ? ['application/json'] : ['application/json', 'application/*+json'];
+    if (!parse || (other === undefined && !req.is(json))) {
       const types = ['application/json', ...Object.keys(parsers)].join(' or ');
-      throw new AppError('unsupported_media_type', { message: `send the body as ${types}` });
+      throw new AppError(plainJsonOnly ? 'invalid_request' : 'unsupported_media_type', {
+        message: `send the body as ${types}`,
+      });
     }
     await new Promise<void>((resolve, reject) =>
       readerOf(limit)(req, res, (error?: unknown) => (error ? reject(error) : resolve())),

@@ -17,6 +17,7 @@ export interface DescribedEndpoint {
   query?: Joi.ObjectSchema;
   body?: Joi.ObjectSchema;
   bodyShape?: Joi.Schema;
+  bodyOptions?: { plainJsonOnly?: true };
   reply: { status: number; description: string; shape?: Joi.Schema };
   errors?: readonly ErrorCode[];
 }
@@ -166,7 +167,7 @@ function success({ description, shape }: DescribedEndpoint['reply']): Operation[
     : { description };
 }
 
-const bodyErrors: ErrorCode[] = ['malformed_json', 'body_too_large', 'unsupported_media_type'];
+const bodyErrors: ErrorCode[] = ['malformed_json', 'body_too_large'];
 const decisionErrors: ErrorCode[] = ['access_denied', 'policy_stale', 'revision_not_reached'];
 const problemContent: Content = {
   'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
@@ -190,10 +191,11 @@ function problems(endpoint: DescribedEndpoint): Operation['responses'] {
 }
 
 function errorCodesOf({ method, access, ...endpoint }: DescribedEndpoint): Set<ErrorCode> {
-  const { params, query, body, bodyShape, errors = [] } = endpoint;
+  const { params, query, body, bodyShape, bodyOptions, errors = [] } = endpoint;
   const codes = new Set<ErrorCode>(errors);
   if (params || query || body) codes.add('invalid_request');
   if (body || bodyShape) for (const code of bodyErrors) codes.add(code);
+  if (body || bodyShape) codes.add(bodyOptions?.plainJsonOnly ? 'invalid_request' : 'unsupported_media_type');
   if (access !== 'public') codes.add('unauthenticated');
   if (method !== 'get') codes.add('cross_site_request');
   if (access === 'account') codes.add('access_denied');

@@ -106,8 +106,8 @@ export function partText(part: object): string {
   return text;
 }
 
-/** A replacer of JSON.stringify would do, in three times the time; of a hundred thousand rules that is felt. */
-function sortedText(value: unknown): string {
+/** JSON with sorted keys. A replacer would do, in three times the time; of a hundred thousand rules that is felt. */
+export function sortedText(value: unknown): string {
   if (Array.isArray(value)) {
     let text = '';
     for (const item of value) text += `${text === '' ? '' : ','}${sortedText(item ?? null)}`;

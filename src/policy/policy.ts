@@ -175,3 +175,13 @@ export function ruleAttributes(rule: Rule): object {
     priority,
   };
 }
+
+/** A role as a resource of type `castellan.role`. */
+export function roleAttributes({ key, name, inherits }: Role): object {
+  return { id: key, name, inherits };
+}
+
+/** A resource type as a resource of type `castellan.resource-type`. */
+export function typeAttributes({ type, evaluator }: ResourceType): object {
+  return { id: type, evaluator };
+}

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { accountEndpoints } from '../../../src/accounts/endpoints.ts';
 import { adminEndpoints } from '../../../src/admin/endpoints.ts';
+import { authzenEndpoints } from '../../../src/authzen/endpoints.ts';
 import { demoEndpoints } from '../../../src/demo/endpoints.ts';
 import { type Client, logIn, startGateway, type TestGateway } from '../../harness.ts';
 
@@ -17,6 +18,7 @@ describe('the described replies', () => {
   const tables = () => [
     ...accountEndpoints(gateway.services),
     ...adminEndpoints(gateway.services),
+    ...authzenEndpoints(gateway.services),
     ...demoEndpoints(gateway.services),
   ];
 

@@ -55,6 +55,15 @@ describe('the only road to a decision', () => {
     assert.equal(await reasonOf({ allow: false, ruleId: null }), 'No rule allows it');
   });
 
+  it('denies a request that is in doubt of itself, without asking the evaluator, and grants it no field', async () => {
+    const { point, snapshot, records } = pointWith(yes());
+    const request = { ...requestOf(), doubt: 'nobody knows who asks' };
+    const { allow, ruleId } = await point.decide(snapshot, request);
+    assert.deepEqual([allow, ruleId], [false, null]);
+    assert.equal(String(records[0]?.doubt), 'Error: nobody knows who asks');
+    assert.deepEqual(await point.permittedFields(snapshot, request, ['title']), new Set());
+  });
+
   it('records each decision, what was asked and how long it took', async () => {
     const { point, snapshot, records } = pointWith(yes());
     const request = requestOf();

@@ -1,0 +1,51 @@
+/** The Search APIs (section 8): so far for actions. */
+import Joi from 'joi';
+import { type Access, endpoint, type GuardedCall, type GuardedEndpoint } from '../enforcement/access.ts';
+import type { Services } from '../services.ts';
+import { requestsOf } from './ask.ts';
+import { type ActionSearch, actionSearchSchema, searchReplyShape } from './messages.ts';
+import { readPage } from './page.ts';
+import { paths } from './paths.ts';
+
+export function searchEndpoints(services: Services, access: Access): GuardedEndpoint[] {
+  return [
+    endpoint<ActionSearch>({
+      method: 'post',
+      path: paths.searchAction,
+      summary: 'AuthZEN: the actions that a subject may do to a resource',
+      access,
+      body: actionSearchSchema,
+      bodyOptions: { plainJsonOnly: true },
+      reply: {
+        status: 200,
+        description: 'By name; none where subject or resource is not known',
+        shape: searchReplyShape({ name: Joi.string() }),
+      },
+      handle: async (call) => ({ status: 200, body: await searchActions(services, call) }),
+    }),
+  ];
+}
+
+/** Each action that the resource type has is asked about; each that is answered would be allowed (section 8.1). */
+async function searchActions(services: Services, { req, res, body, context }: GuardedCall<ActionSearch>) {
+  const { subject, resource, context: facts = {}, page: asked = {} } = body;
+  const snapshot = await services.gatekeeper.pin(req, res);
+  const { type, id } = context.principal;
+  const page = readPage(asked, { search: 'action', caller: [type, id], subject, resource, facts });
+  const evaluation = { subject, action: { name: '' }, resource, context: facts };
+  const [request] = await requestsOf(services, snapshot, [evaluation], String(req.id));
+  const names = request?.doubt === undefined ? (snapshot.types.get(resource.type)?.actions ?? []) : [];
+  const allowed: string[] = [];
+  for (const name of names.toSorted()) {
+    if (!request || (page.after !== undefined && name <= page.after)) continue;
+    // What only narrows a list is no access: the decision log does not hear of it.
+    const { allow } = await services.decisions.decide(snapshot, { ...request, action: { name } }, 'never');
+    if (allow) allowed.push(name);
+  }
+  const shown = allowed.slice(0, page.limit);
+  const next = shown.length < allowed.length ? { after: shown.at(-1) ?? page.after } : undefined;
+  return {
+    ...((body.page || next) && { page: page.describe(shown.length, next) }),
+    results: shown.map((name) => ({ name })),
+  };
+}

@@ -1,0 +1,107 @@
+/** What the gateway itself knows of principals and resources that a question only names. */
+import {
+  type AccountFacts,
+  accountAttributes,
+  apiKeyAttributes,
+  findAccountFacts,
+  findApiKeyFacts,
+  type StoredApiKey,
+} from '../decision/principals.ts';
+import { misfit } from '../policy/attributes.ts';
+import { ACCOUNT_TYPE } from '../policy/built-in.ts';
+import { listOf, roleAttributes, typeAttributes } from '../policy/policy.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
+import type { Services } from '../services.ts';
+import { loadSomeFromSource } from './source.ts';
+
+/** A resource by its name. */
+export interface Named {
+  type: string;
+  id: string;
+}
+
+export interface Stored {
+  /** The account of this id. */
+  account(id: string): AccountFacts | undefined;
+  /** The API key of this id, in force or not. */
+  apiKey(id: string): StoredApiKey | undefined;
+  /** The attributes of an account, an API key, a part of the policy, or a row of a registered table; `null` is left out. */
+  resource(named: Named): Record<string, unknown> | undefined;
+}
+
+type Attributes = Record<string, unknown>;
+
+/** What is asked for, accounts and API keys by their ids. */
+interface Wanted {
+  accounts?: readonly string[];
+  apiKeys?: readonly string[];
+  resources?: readonly Named[];
+}
+
+const API_KEY_RESOURCE = 'castellan.api-key';
+
+/** Reads all that is stored of these: one query for the accounts, one for the API keys and one for each table, however many. */
+export async function loadStored(
+  { db, sources }: Pick<Services, 'db' | 'sources'>,
+  snapshot: Snapshot,
+  { accounts = [], apiKeys = [], resources = [] }: Wanted,
+): Promise<Stored> {
+  const idsByType = new Map<string, Set<string>>([
+    [ACCOUNT_TYPE, new Set(accounts)],
+    [API_KEY_RESOURCE, new Set(apiKeys)],
+  ]);
+  for (const { type, id } of resources) idsByType.set(type, (idsByType.get(type) ?? new Set()).add(id));
+  const byType = new Map<string, (id: string) => Attributes | undefined>();
+  let account: Stored['account'] = () => undefined;
+  let apiKey: Stored['apiKey'] = () => undefined;
+  for (const [name, ids] of idsByType) {
+    const type = snapshot.types.get(name);
+    const source = sources.get(name);
+    if (type && source) byType.set(name, await loadSomeFromSource(db, source, type, [...ids]));
+    else if (name === ACCOUNT_TYPE) account = await loadById(ids, (some) => findAccountFacts(db, some));
+    else if (name === API_KEY_RESOURCE) apiKey = await loadById(ids, (some) => findApiKeyFacts(db, some));
+    else byType.set(name, (id) => policyPart(snapshot, name, id));
+  }
+  return {
+    account,
+    apiKey,
+    resource: ({ type, id }) => {
+      const facts = type === ACCOUNT_TYPE ? account(id) : undefined;
+      const key = type === API_KEY_RESOURCE ? apiKey(id) : undefined;
+      const found =
+        (facts && accountAttributes(facts)) ?? (key && apiKeyAttributes(key)) ?? byType.get(type)?.(id);
+      return found && withoutNulls(found);
+    },
+  };
+}
+
+/** Whether all there are of a type are known here: one that is not stored does not exist. */
+export function isStoredType({ sources }: Pick<Services, 'sources'>, type: string): boolean {
+  return type === ACCOUNT_TYPE || type === API_KEY_RESOURCE || sources.has(type) || partTypes.has(type);
+}
+
+const partTypes = new Set(['castellan.rule', 'castellan.role', 'castellan.resource-type']);
+
+async function loadById<Facts extends { id: string }>(
+  ids: Iterable<string>,
+  find: (ids: string[]) => Promise<Facts[]>,
+): Promise<(id: string) => Facts | undefined> {
+  const wanted = [...ids].filter((id) => misfit(id, { type: 'uuid' }) === undefined);
+  const facts = wanted.length > 0 ? await find(wanted) : [];
+  const found = new Map(facts.map((one) => [one.id, one]));
+  return (id) => found.get(id.toLowerCase());
+}
+
+function policyPart(snapshot: Snapshot, name: string, id: string): Attributes | undefined {
+  const rule = snapshot.rules.get(id)?.source;
+  if (name === 'castellan.rule')
+    return rule && { ...rule, action: listOf(rule.action), subject: listOf(rule.subject) };
+  const role = snapshot.roles.get(id);
+  if (name === 'castellan.role') return role && { ...roleAttributes(role) };
+  const type = snapshot.types.get(id);
+  return name === 'castellan.resource-type' && type ? { ...typeAttributes(type) } : undefined;
+}
+
+function withoutNulls(found: Attributes): Attributes {
+  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== null));
+}
