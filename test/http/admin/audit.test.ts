@@ -129,7 +129,7 @@ describe('the audit trail over HTTP', () => {
       await root.client.post(rulesPath, { ...small(), message: `with ${token}` }, given),
       201,
     ).body;
-    const words = { 'castellan-message': `${'x'.repeat(480)} ${token}` };
+    const words = { 'castellan-message': `${'x'.repeat(499 - token.length)} ${token}` };
     ok(await root.client.patch(`${rulesPath}/${id}`, { priority: 1 }, { ...given, ...words }));
     ok(await anonymousClient(gateway).get(rulesPath, given), 401);
     const told = await list(`targetId=${id}`);
