@@ -1,10 +1,12 @@
 /** The whole URL space on one screen. */
-import express, { type Express } from 'express';
+import type { RequestListener } from 'node:http';
+import express, { type Express, type RequestHandler } from 'express';
 import { accountEndpoints } from './accounts/endpoints.ts';
 import { adminEndpoints } from './admin/endpoints.ts';
 import { authzenEndpoints } from './authzen/endpoints.ts';
 import { echoRequestId } from './authzen/request-id.ts';
 import { demoEndpoints } from './demo/endpoints.ts';
+import { beforeExpress } from './http/direct.ts';
 import { docsRouter } from './http/docs.ts';
 import { mountEndpoints } from './http/endpoint.ts';
 import { openApiDocument } from './http/openapi.ts';
@@ -17,7 +19,17 @@ import { publishedPolicySchema } from './policy/policy-json-schema.ts';
 import type { Services } from './services.ts';
 import { authenticate } from './sessions/authenticate.ts';
 
-/** Express with everything on it; it listens nowhere yet. */
+/** What a server calls: decisions for others at once, all else by Express. */
+export function makeListener(services: Services): RequestListener {
+  return beforeExpress(makeApp(services), {
+    endpoints: authzenEndpoints(services),
+    steps: [...firstSteps(services), echoRequestId, identify(services)],
+    mounting: services.mounting,
+    onError: problemHandler,
+  });
+}
+
+/** Express with everything on it. */
 export function makeApp(services: Services): Express {
   const { config } = services;
   const endpoints = [
@@ -33,20 +45,21 @@ export function makeApp(services: Services): Express {
   app.set('case sensitive routing', true);
   app.set('trust proxy', config.trustedProxies.length > 0 ? config.trustedProxies : false);
 
-  app.use(requestLog(services.logger), timeRequests(services.metrics), securityHeaders(services.isSecure));
+  app.use(...firstSteps(services));
   app.use(operationsRouter(services)); //          /livez /readyz /metrics
   app.use(docsRouter(openApiDocument(endpoints))); // /openapi.json /docs
   app.use(publishedTexts([publishedPolicySchema()])); // /schemas/policy.json
   app.use('/access/v1', echoRequestId);
-  app.use(
-    authenticate({
-      sessions: services.sessions,
-      apiKeys: services.apiKeys,
-      allowedOrigins: services.allowedOrigins,
-      isSecure: services.isSecure,
-    }),
-  );
+  app.use(identify(services));
   mountEndpoints(app, endpoints, services.mounting);
   app.use(notFound, problemHandler);
   return app;
+}
+
+function firstSteps({ logger, metrics, isSecure }: Services): RequestHandler[] {
+  return [requestLog(logger), timeRequests(metrics), securityHeaders(isSecure)];
+}
+
+function identify({ sessions, apiKeys, allowedOrigins, isSecure }: Services): RequestHandler {
+  return authenticate({ sessions, apiKeys, allowedOrigins, isSecure });
 }

@@ -3,7 +3,7 @@ import type { RequestListener, Server } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { pino } from 'pino';
 import { demoAccounts, seedDemo } from '../seeds/demo.ts';
-import { makeApp } from './app.ts';
+import { makeListener } from './app.ts';
 import { failureLine } from './cli/failure-line.ts';
 import { type Config, loadConfig } from './config.ts';
 import { evaluatorNames } from './evaluators/index.ts';
@@ -34,7 +34,7 @@ async function serve(config: Config): Promise<void> {
     if (config.demo && (await isDemoUnseeded(storage.db))) await seedDemo(storage.db, config.password);
     const services = await makeServices(config, storage, logger);
     open.unshift(services);
-    const server = await listen(config, makeApp(services));
+    const server = await listen(config, makeListener(services));
     open.unshift({ close: () => closeServer(server, config.shutdownGraceMs) });
     const { port } = server.address() as AddressInfo;
     printWelcome(publicUrlOf(config, port), config.demo && (await hasDemoAccounts(storage.db)));

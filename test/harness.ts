@@ -10,7 +10,7 @@ import knexFactory from 'knex';
 import { pino } from 'pino';
 import supertest from 'supertest';
 import { demoAccounts, seedDemo } from '../seeds/demo.ts';
-import { makeApp } from '../src/app.ts';
+import { makeListener } from '../src/app.ts';
 import { type Config, loadConfig } from '../src/config.ts';
 import { evaluatorNames } from '../src/evaluators/index.ts';
 import { makeServer } from '../src/http/server.ts';
@@ -133,7 +133,7 @@ export async function startGateway({
   const storage = await openStorage(config);
   await begin(config, storage.db);
   const services = await makeServices(config, storage, pino({ level: logLevel }, sink));
-  const http = makeServer(makeApp(services), config.requestTimeoutMs);
+  const http = makeServer(makeListener(services), config.requestTimeoutMs);
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,

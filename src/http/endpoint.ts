@@ -86,7 +86,8 @@ export function refuseOtherMethods(router: Router, path: string, methods: readon
   });
 }
 
-function serve<Access, Context>(
+/** What answers an endpoint: guards, input, handler, answer. */
+export function serve<Access, Context>(
   endpoint: Endpoint<Access, Context>,
   { guard, readBody }: MountOptions<Access, Context>,
 ): RequestHandler {
