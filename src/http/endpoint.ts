@@ -135,5 +135,11 @@ function send(res: Response, { status, body, text, headers = {} }: Reply): void 
   if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'no-store');
   if (text) res.status(status).type(text.type).send(text.content);
   else if (body === undefined) res.status(status).end();
-  else res.status(status).json(body);
+  // Where there is an ETag, Express compares it with what the client has.
+  else if (res.hasHeader('ETag')) res.status(status).json(body);
+  else {
+    res.statusCode = status;
+    res.setHeader('Content-Type', 'application/json; charset=utf-8');
+    res.end(JSON.stringify(body));
+  }
 }

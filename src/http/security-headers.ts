@@ -1,4 +1,5 @@
 /** Security headers: helmet's, strict, and without those that break a plain connection. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request, RequestHandler } from 'express';
 import helmet from 'helmet';
 
@@ -17,7 +18,21 @@ export function securityHeaders(isSecure: (req: Request) => boolean): RequestHan
     contentSecurityPolicy: { useDefaults: false, directives },
     frameguard: { action: 'deny' as const },
   };
-  const overTls = helmet(common);
-  const plain = helmet({ ...common, strictTransportSecurity: false });
-  return (req, res, next) => (isSecure(req) ? overTls : plain)(req, res, next);
+  const overTls = headersOf(helmet(common));
+  const plain = headersOf(helmet({ ...common, strictTransportSecurity: false }));
+  return (req, res, next) => {
+    for (const [name, value] of isSecure(req) ? overTls : plain) res.setHeader(name, value);
+    next();
+  };
+}
+
+/** What helmet sets: the same for every request, so it is asked once. */
+function headersOf(middleware: ReturnType<typeof helmet>): [string, string][] {
+  const headers: [string, string][] = [];
+  const recorder = {
+    setHeader: (name: string, value: string) => void headers.push([name, value]),
+    removeHeader: () => undefined,
+  };
+  middleware({} as IncomingMessage, recorder as unknown as ServerResponse, () => undefined);
+  return headers;
 }
