@@ -1,4 +1,6 @@
 /** What a command is. */
+import { plainLine } from '../policy/plain-line.ts';
+
 export interface Command {
   /** As typed: one word or two. */
   name: string;
@@ -39,20 +41,23 @@ export type Options = Record<string, string | boolean | undefined>;
 export class UsageError extends Error {
   override name = 'UsageError';
   readonly command: string | undefined;
+  /** For machines. */
+  readonly code: string;
 
   /** With the command's name the line begins with it. */
-  constructor(message: string, command?: string) {
+  constructor(message: string, { command, code = 'usage' }: { command?: string; code?: string } = {}) {
     super(message);
     this.command = command;
+    this.code = code;
   }
 }
 
 export const jsonOption = { name: 'json', type: 'boolean', meaning: 'print JSON, for machines' } as const;
 
-/** Prints the value as JSON, or the lines for people. */
+/** Prints the value as JSON, or the lines for people, in which nothing of what others wrote ends a line. */
 export function printResult(json: unknown, value: object, lines: readonly string[]): void {
   process.stdout.write(
-    json === true ? `${JSON.stringify(value)}\n` : lines.map((line) => `${line}\n`).join(''),
+    json === true ? `${JSON.stringify(value)}\n` : lines.map((line) => `${plainLine(line)}\n`).join(''),
   );
 }
 

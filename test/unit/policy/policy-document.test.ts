@@ -54,6 +54,15 @@ describe('a policy as a document', () => {
     });
   }
 
+  it('YAML is written out: no anchors where parts share a list, and no line is folded', () => {
+    const action = ['read', 'update'];
+    const reason = 'because '.repeat(40).trim();
+    const rules = ['a', 'b'].map((id) => ({ id, role: 'user', action, subject: 'user', reason }));
+    const text = policyText({ ...emptyPolicy(), rules: rules as unknown as Policy['rules'] }, 'yaml', schema);
+    assert.doesNotMatch(text, /[&*]/);
+    assert.equal(text.split('\n').filter((line) => line === `    reason: ${reason}`).length, 2);
+  });
+
   it('names the schema, for editors', () => {
     assert.ok(policyText(demo, 'yaml', schema).startsWith(`# yaml-language-server: $schema=${schema}\n`));
     assert.equal(JSON.parse(policyText(demo, 'json', schema)).$schema, schema);
