@@ -391,8 +391,9 @@ describe('policy files', () => {
 
     it('in a later layer replaces that of an earlier one', async () => {
       await write({ 'a.yaml': rules(rule('one')), 'b.yaml': rules(rule('one', '    priority: 7\n')) });
-      const { policy, problems } = await read(['a.yaml'], ['b.yaml']);
+      const { policy, problems, replaced } = await read(['a.yaml'], ['b.yaml']);
       assert.deepEqual([problems.length, policy.rules[0]?.priority], [0, 7]);
+      assert.deepEqual(replaced, [], 'that is what layers are for');
     });
   });
 
