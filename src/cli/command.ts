@@ -54,11 +54,14 @@ export class UsageError extends Error {
 
 export const jsonOption = { name: 'json', type: 'boolean', meaning: 'print JSON, for machines' } as const;
 
-/** Prints the value as JSON, or the lines for people, in which nothing of what others wrote ends a line. */
+/** Prints the value as JSON, or the lines for people. */
 export function printResult(json: unknown, value: object, lines: readonly string[]): void {
-  process.stdout.write(
-    json === true ? `${JSON.stringify(value)}\n` : lines.map((line) => `${plainLine(line)}\n`).join(''),
-  );
+  process.stdout.write(json === true ? `${JSON.stringify(value)}\n` : linesText(lines));
+}
+
+/** Each on a line of its own: nothing of what others wrote ends it, or moves the cursor. */
+export function linesText(lines: readonly string[]): string {
+  return lines.map((line) => `${plainLine(line)}\n`).join('');
 }
 
 /** A whole number of at least 1. Throws UsageError, which says what it is for. */

@@ -1,6 +1,6 @@
 /** Failures of commands as machines and people are told them. */
 import assert from 'node:assert/strict';
-import { UsageError } from '../../../src/cli/command.ts';
+import { linesText, UsageError } from '../../../src/cli/command.ts';
 import { failureOf, ProblemsFound } from '../../../src/cli/failure.ts';
 import { failureLine } from '../../../src/cli/failure-line.ts';
 import { ConfigError } from '../../../src/config.ts';
@@ -43,5 +43,6 @@ describe('a failure of a command', () => {
   it('attack: what others wrote moves no cursor and makes no line where people read it', () => {
     const told = failureLine(new AppError('conflict', { message: 'role a\u001b[2K\nok' }));
     assert.equal(told, 'role a\\u001b[2K\\nok');
+    assert.equal(linesText(['2  me: a\r\u001b[2K\n1  you', 'b']), '2  me: a\\r\\u001b[2K\\n1  you\nb\n');
   });
 });

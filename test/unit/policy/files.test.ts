@@ -104,6 +104,28 @@ describe('policy files', () => {
       }
     });
 
+    it('what is below a folder is below it, however either is named', async () => {
+      await write({ 'a.yaml': rules(rule('a')), 'below/b.yaml': rules(rule('a')) });
+      const here = relative(process.cwd(), folder);
+      for (const [above, below] of [
+        [folder, here],
+        [here, folder],
+      ] as const) {
+        const named = [join(above, 'a.yaml'), join(below, 'below')];
+        const { problems, replaced } = mergeFiles([await openPolicyFiles(named)]);
+        assert.deepEqual([problems, replaced.length], [[], 1]);
+      }
+    });
+
+    it('attack: a few folders that are linked twice each do not make millions', async () => {
+      await write({ '24/a.yaml': rules(rule('a')) });
+      for (let level = 0; level < 24; level++) {
+        await mkdir(join(folder, `${level}`));
+        for (const name of ['p', 'q']) await symlink(`../${level + 1}`, join(folder, `${level}`, name));
+      }
+      assert.equal((await read(['0'])).policy.rules.length, 1);
+    });
+
     it('linked folders are followed; what a link beside them holds many times is read once', async () => {
       await write({ 'elsewhere/a.yaml': rules(rule('a')), 'here/b.yaml': rules(rule('b')) });
       for (const name of ['p', 'q']) await symlink('../elsewhere', join(folder, 'here', name));
