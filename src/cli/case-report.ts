@@ -1,6 +1,7 @@
 /** Results of cases as commands print them. */
 import { caseReports } from '../decision/case-reports.ts';
 import type { CaseResult } from '../decision/run-cases.ts';
+import { plainLine } from '../policy/plain-line.ts';
 import { count } from './problem-lines.ts';
 
 export const caseFormats = ['text', 'json', 'junit', 'tap'] as const;
@@ -16,7 +17,7 @@ export function caseReport(results: readonly CaseResult[], format: unknown, more
     failed.length === 0
       ? `ok: ${count(passed, 'case')} passed`
       : `${failed.length} of ${count(results.length, 'case')} failed`;
-  return [...lines, total, ''].join('\n');
+  return [...lines.map(plainLine), total, ''].join('\n');
 }
 
 /** The questions of each case: a matrix has many. */

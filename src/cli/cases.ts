@@ -2,7 +2,7 @@
 import { runCases } from '../decision/run-cases.ts';
 import { decisionsAt } from '../evaluators/decisions-at.ts';
 import { caseFormats, caseReport } from './case-report.ts';
-import { baseOptions, printProblems, useOfBase } from './check.ts';
+import { baseOptions, reportOf, useOfBase } from './check.ts';
 import { checkFiles } from './check-files.ts';
 import { type Command, jsonOption, type Options } from './command.ts';
 import { withLiveDatabase } from './live-database.ts';
@@ -29,9 +29,7 @@ export const casesCommand: Command = {
 async function reportOfFiles(paths: string[], options: Options, format: unknown): Promise<string> {
   const checked = await checkFiles(paths, useOfBase(options));
   if (checked.problems.length > 0) process.exitCode = 1;
-  if (checked.results) return caseReport(checked.results, format);
-  printProblems(checked);
-  return '';
+  return reportOf(checked, format);
 }
 
 async function reportOfLive(format: unknown): Promise<string> {

@@ -5,9 +5,11 @@ import { caseReport } from './case-report.ts';
 import { type CheckedFiles, checkFiles, type UseOfBase } from './check-files.ts';
 import { checkSql, sqlLines } from './check-sql.ts';
 import { type Command, jsonOption, type Options, printResult, UsageError } from './command.ts';
+import { ProblemsFound } from './failure.ts';
 import { modeOf, modeOption } from './import.ts';
-import { count, problemLine, tellingProblems } from './problem-lines.ts';
+import { count, problemLine } from './problem-lines.ts';
 import { filesArgument, readDraftFiles } from './read-files.ts';
+import { tellingProblems } from './telling-problems.ts';
 
 /** What the commands that check files offline are told about the shipped base policy. */
 export const baseOptions = [
@@ -56,14 +58,13 @@ export const checkCommand: Command = {
         ...sqlLines(lists),
       ]);
     }
-    if (format !== undefined && checked.results) return print(caseReport(checked.results, format));
-    if (format !== undefined) return printProblems(checked);
+    if (format !== undefined) return print(reportOf(checked, format));
     printResult(json, summaryOf(checked), linesOf(checked));
   },
 };
 
 function checkAgainstLive(options: Options, paths: string[]): Promise<void> {
-  return tellingProblems(options['json'], 'nothing was compared', async (progress) => {
+  return tellingProblems('nothing was compared', async (progress) => {
     const files = await readDraftFiles(paths, progress);
     const simulation = await simulateFiles(files, modeOf(options), progress);
     progress.end();
@@ -84,10 +85,10 @@ export function useOfBase({ base, 'no-base': noBase }: Options): UseOfBase {
   return base ? 'always' : noBase ? 'never' : 'auto';
 }
 
-/** Of a policy that does not compile there is no report of cases. */
-export function printProblems({ problems }: CheckedFiles): void {
-  for (const problem of problems) process.stderr.write(`${problemLine(problem)}\n`);
-  process.stderr.write(`castellan: ${count(problems.length, 'problem')}\n`);
+/** How the cases went. Throws ProblemsFound for a policy that does not compile: of that there is no report. */
+export function reportOf({ results, problems }: CheckedFiles, format: unknown): string {
+  if (!results) throw new ProblemsFound(problems);
+  return caseReport(results, format);
 }
 
 function print(text: string): void {

@@ -1,4 +1,6 @@
 /** What a command is. */
+import { plainLine } from '../policy/plain-line.ts';
+
 export interface Command {
   /** As typed: one word or two. */
   name: string;
@@ -39,11 +41,14 @@ export type Options = Record<string, string | boolean | undefined>;
 export class UsageError extends Error {
   override name = 'UsageError';
   readonly command: string | undefined;
+  /** For machines. */
+  readonly code: string;
 
   /** With the command's name the line begins with it. */
-  constructor(message: string, command?: string) {
+  constructor(message: string, { command, code = 'usage' }: { command?: string; code?: string } = {}) {
     super(message);
     this.command = command;
+    this.code = code;
   }
 }
 
@@ -51,9 +56,12 @@ export const jsonOption = { name: 'json', type: 'boolean', meaning: 'print JSON,
 
 /** Prints the value as JSON, or the lines for people. */
 export function printResult(json: unknown, value: object, lines: readonly string[]): void {
-  process.stdout.write(
-    json === true ? `${JSON.stringify(value)}\n` : lines.map((line) => `${line}\n`).join(''),
-  );
+  process.stdout.write(json === true ? `${JSON.stringify(value)}\n` : linesText(lines));
+}
+
+/** Each on a line of its own: nothing of what others wrote ends it, or moves the cursor. */
+export function linesText(lines: readonly string[]): string {
+  return lines.map((line) => `${plainLine(line)}\n`).join('');
 }
 
 /** A whole number of at least 1. Throws UsageError, which says what it is for. */

@@ -7,8 +7,8 @@ import { countDiff, describeDiff, diffPolicies, isEmptyDiff } from '../policy/di
 import { type Command, jsonOption, printResult } from './command.ts';
 import { modeOf, modeOption, policyWith } from './import.ts';
 import { withLiveDatabase } from './live-database.ts';
-import { tellingProblems } from './problem-lines.ts';
 import { filesArgument, readDraftFiles } from './read-files.ts';
+import { tellingProblems } from './telling-problems.ts';
 
 export const diffCommand: Command = {
   name: 'diff',
@@ -18,7 +18,7 @@ export const diffCommand: Command = {
   notes: ['Exits with 0 when nothing differs, with 1 when something does, with 2 when it cannot be told.'],
   failureCode: 2,
   run: (options, paths) =>
-    tellingProblems(options['json'], 'nothing was compared', async (progress) => {
+    tellingProblems('nothing was compared', async (progress) => {
       const files = await readDraftFiles(paths, progress);
       progress.begin('comparing');
       const { revision, diff } = await withLiveDatabase(async ({ sources, live: { snapshot } }) => {

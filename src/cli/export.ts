@@ -15,7 +15,7 @@ export const exportCommand: Command = {
     { name: 'format', type: 'string', meaning: 'default: yaml', values: ['yaml', 'json'] },
     { name: 'split', type: 'string', meaning: 'write files into this folder instead of standard output' },
     { name: 'revision', type: 'string', meaning: 'the policy as it was at this revision' },
-    { name: 'force', type: 'boolean', meaning: 'write into a folder that holds other files, too' },
+    { name: 'force', type: 'boolean', meaning: 'write into a folder that holds what no export wrote, too' },
     {
       ...jsonOption,
       meaning: 'print JSON, for machines: with --split which files there are, else the policy',

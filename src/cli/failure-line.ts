@@ -1,6 +1,7 @@
 /** What a person is told when the process cannot go on. */
 import { ConfigError } from '../config.ts';
 import { AppError } from '../errors.ts';
+import { plainLine } from '../policy/plain-line.ts';
 import { DatabaseError } from '../storage/postgres.ts';
 import { problemLine } from './problem-lines.ts';
 
@@ -13,7 +14,7 @@ export function failureLine(cause: unknown): string {
   if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND')
     return `HOST cannot be listened on: ${error.message}`;
   if (cause instanceof AppError && cause.problems) return cause.problems.map(problemLine).join('\n');
-  if (cause instanceof ConfigError || cause instanceof DatabaseError || cause instanceof AppError)
-    return error.message;
+  if (cause instanceof AppError) return plainLine(error.message);
+  if (cause instanceof ConfigError || cause instanceof DatabaseError) return error.message;
   return error.message?.startsWith('The embedded PostgreSQL') ? error.message : String(error.stack ?? cause);
 }

@@ -1,14 +1,16 @@
 /** `castellan import` */
 import { applyDraft, presentChange } from '../admin/import-policy.ts';
 import { firstPolicy } from '../policy/begin.ts';
+import type { PolicyFiles } from '../policy/merge-files.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import { type Command, jsonOption, type Options, printResult } from './command.ts';
 import { withLiveDatabase } from './live-database.ts';
-import { count, tellingProblems } from './problem-lines.ts';
+import { count } from './problem-lines.ts';
 import type { Progress } from './progress.ts';
 import { changeLines, messageOption, publishByOperator } from './publish-by-operator.ts';
 import { filesArgument, readDraftFiles } from './read-files.ts';
+import { tellingProblems } from './telling-problems.ts';
 
 /** How files and the policy in force make the new policy. */
 export const modeOption = {
@@ -30,11 +32,13 @@ export const importCommand: Command = {
     jsonOption,
   ],
   run: ({ 'dry-run': dryRun = false, json, ...options }, paths) =>
-    tellingProblems(json, 'nothing was imported', async (progress) => {
-      const publication = await importFiles(paths, { ...options, 'dry-run': dryRun }, progress);
+    tellingProblems('nothing was imported', async (progress) => {
+      const files = await readDraftFiles(paths, progress);
+      const publication = await importFiles(files, { ...options, 'dry-run': dryRun }, progress);
       progress.end();
       const isDry = dryRun === true;
-      printResult(json, presentChange(publication, isDry), changeLines(publication, isDry));
+      const notes = files.replaced.map((note) => `note: ${note}`);
+      printResult(json, presentChange(publication, isDry), [...notes, ...changeLines(publication, isDry)]);
       if (isDry && options['force'] !== true) failForBroken(publication.broken.length, json);
     }),
 };
@@ -49,8 +53,7 @@ function failForBroken(broken: number, json: unknown): void {
   );
 }
 
-async function importFiles(paths: string[], options: Options, progress: Progress) {
-  const { policy, locate } = await readDraftFiles(paths, progress);
+async function importFiles({ policy, locate }: PolicyFiles, options: Options, progress: Progress) {
   progress.begin('opening the database');
   return withLiveDatabase((opened) =>
     publishByOperator(opened, {
@@ -78,7 +81,7 @@ export function modeOf({ mode = 'merge' }: Options): 'merge' | 'replace' {
 /** What the files make of the policy in force; an empty database begins with the shipped base policy. */
 export async function policyWith(
   files: Policy,
-  inForce: Snapshot,
+  inForce: Pick<Snapshot, 'revision' | 'policy'>,
   mode: 'merge' | 'replace',
 ): Promise<Policy> {
   const current =

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /** The command line: `castellan <command>`. */
 import { parseArgs } from 'node:util';
-import { type Command, type Options, UsageError } from './command.ts';
+import { type Command, jsonOption, type Options, UsageError } from './command.ts';
 import { commands } from './commands.ts';
-import { failureLine } from './failure-line.ts';
+import { tellFailure } from './failure.ts';
 import { helpText, usageText } from './help.ts';
 
 const typed = process.argv.slice(2);
@@ -12,9 +12,14 @@ const command = commands.find(({ name }) => name.split(' ').every((word, index) 
 try {
   await run(command, typed);
 } catch (cause) {
-  const [said, name] = cause instanceof UsageError ? [cause.message, cause.command] : [failureLine(cause)];
-  process.stderr.write(`castellan${name ? ` ${name}` : ''}: ${said}\n`);
+  await tellFailure(cause, asksForJson(command, typed));
   process.exit(command?.failureCode ?? 1);
+}
+
+/** Also where what was typed cannot be read: who asks for JSON reads nothing else. */
+function asksForJson(asked: Command | undefined, args: string[]): boolean {
+  const takesJson = !asked || asked.options.some(({ name }) => name === jsonOption.name);
+  return takesJson && args.includes(`--${jsonOption.name}`);
 }
 
 async function run(asked: Command | undefined, args: string[]): Promise<void> {
@@ -54,9 +59,10 @@ function readArguments(asked: Command, args: string[]): { values: Options; posit
 
 function refuseArguments({ name, argument }: Command, positionals: string[]): void {
   if (!argument) return;
-  if (positionals.length === 0 && !argument.optional) throw new UsageError(argument.missing, name);
+  if (positionals.length === 0 && !argument.optional)
+    throw new UsageError(argument.missing, { command: name });
   if (positionals.length > 1 && !argument.many)
-    throw new UsageError(`one ${argument.name} is enough, not ${positionals.length}`, name);
+    throw new UsageError(`one ${argument.name} is enough, not ${positionals.length}`, { command: name });
 }
 
 function print(text: string): void {

@@ -1,9 +1,8 @@
 /** Problems of a policy as compilers tell theirs: a line each that editors and CI find the place by. */
-import { AppError, type Problem } from '../errors.ts';
+import type { Problem } from '../errors.ts';
 import { order } from '../policy/compile.ts';
+import { plainLine } from '../policy/plain-line.ts';
 import { isPlaced } from '../policy/policy-file.ts';
-import { UsageError } from './command.ts';
-import { type Progress, showProgress } from './progress.ts';
 
 /** `file:line:column: message (code)`; what is in no file is in the policy in force. */
 export function problemLine(problem: Problem): string {
@@ -11,7 +10,7 @@ export function problemLine(problem: Problem): string {
   const place = isPlaced(problem)
     ? `${problem.file}:${problem.line}:${problem.column}`
     : 'in the policy in force';
-  return `${place}: ${subjectOf(problem)}${message} (${code})`;
+  return plainLine(`${place}: ${subjectOf(problem)}${message} (${code})`);
 }
 
 /** Messages about shapes are said of what the pointer names: `is required` is of no use without it. */
@@ -30,22 +29,4 @@ export function byPlace(a: Problem, b: Problem): number {
 /** `1 problem`, `3 problems` */
 export function count(number: number, word: string): string {
   return `${number} ${word}${number === 1 ? '' : 's'}`;
-}
-
-/** Does long work; problems of the policy go to stderr (as JSON to stdout), and the end is one line that says `outcome`. */
-export async function tellingProblems(
-  json: unknown,
-  outcome: string,
-  work: (progress: Progress) => Promise<void>,
-): Promise<void> {
-  const progress = showProgress();
-  try {
-    await work(progress);
-  } catch (cause) {
-    progress.end();
-    if (!(cause instanceof AppError && cause.problems)) throw cause;
-    if (json === true) process.stdout.write(`${JSON.stringify({ ok: false, problems: cause.problems })}\n`);
-    else process.stderr.write(cause.problems.map((problem) => `${problemLine(problem)}\n`).join(''));
-    throw new UsageError(`${count(cause.problems.length, 'problem')}; ${outcome}`);
-  }
 }

@@ -4,10 +4,10 @@ import { recordAudit } from '../audit/record.ts';
 import { redactText } from '../audit/redact.ts';
 import { refuseLockOut } from '../decision/lock-out.ts';
 import type { CaseResult } from '../decision/run-cases.ts';
+import { AppError } from '../errors.ts';
 import { countDiff, describeDiff } from '../policy/diff.ts';
 import { type PublishOptions, publish } from '../policy/publish.ts';
 import { LONGEST_MESSAGE } from '../policy/revisions.ts';
-import { UsageError } from './command.ts';
 import type { LiveDatabase } from './live-database.ts';
 import { count } from './problem-lines.ts';
 import type { Progress } from './progress.ts';
@@ -32,7 +32,7 @@ export interface OperatorChange extends Pick<PublishOptions, 'change' | 'locate'
 
 /**
  * Publishes; running nodes hear of it from the database. Whoever reaches the database is beyond rules about giving, but not
- * beyond mistakes: throws `policy_locks_out`, UsageError for broken cases unless forced, and what `publish` throws.
+ * beyond mistakes: throws `policy_locks_out`, `cases_broken` unless forced, and what `publish` throws.
  */
 export async function publishByOperator(
   { db, live }: LiveDatabase,
@@ -67,11 +67,12 @@ export async function publishByOperator(
 
 const MOST_NAMED = 5;
 
-function refusal(broken: readonly CaseResult[]): UsageError {
+function refusal(broken: readonly CaseResult[]): AppError {
   const named = broken.slice(0, MOST_NAMED).map(({ id, message }) => `${id} (${message})`);
-  return new UsageError(
-    `${count(broken.length, 'case')} would no longer hold, so nothing was changed: ${named.join(', ')}; --force publishes all the same`,
-  );
+  return new AppError('cases_broken', {
+    message: `${count(broken.length, 'case')} would no longer hold, so nothing was changed: ${named.join(', ')}; --force publishes all the same`,
+    members: { cases: broken },
+  });
 }
 
 const MOST_LINES = 1000;

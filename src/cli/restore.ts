@@ -3,8 +3,8 @@ import { presentChange } from '../admin/import-policy.ts';
 import { policyToRestore } from '../admin/revisions.ts';
 import { type Command, jsonOption, printResult, readNumber } from './command.ts';
 import { withLiveDatabase } from './live-database.ts';
-import { tellingProblems } from './problem-lines.ts';
 import { changeLines, messageOption, publishByOperator } from './publish-by-operator.ts';
+import { tellingProblems } from './telling-problems.ts';
 
 export const restoreCommand: Command = {
   name: 'restore',
@@ -16,7 +16,7 @@ export const restoreCommand: Command = {
     jsonOption,
   ],
   run: ({ message, force, json }, [typed]) =>
-    tellingProblems(json, 'nothing was restored', async (progress) => {
+    tellingProblems('nothing was restored', async (progress) => {
       const n = readNumber('the revision', typed);
       const publication = await withLiveDatabase((opened) =>
         publishByOperator(opened, {

@@ -1,4 +1,5 @@
 /** Results of cases as test runners write them: JUnit XML and TAP. */
+import { plainLine } from '../policy/plain-line.ts';
 import type { CaseResult } from './run-cases.ts';
 
 export type ReportFormat = 'json' | 'junit' | 'tap';
@@ -32,16 +33,18 @@ function junit(results: readonly CaseResult[]): string {
 
 function escapeXml(text: string): string {
   const named: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-  // Other control characters cannot be in XML 1.0 at all.
-  return text.replace(/[&<>"]/g, (found) => named[found] ?? found).replace(/\p{Cc}/gu, ' ');
+  // Control characters, half of a surrogate pair and these two cannot be in XML 1.0 at all, escaped or not.
+  return plainLine(text)
+    .replace(/[&<>"]/g, (found) => named[found] ?? found)
+    .replace(/[\uFFFE\uFFFF]/g, '\uFFFD');
 }
 
 /** TAP version 14. */
 function tap(results: readonly CaseResult[]): string {
   const lines = results.map(({ id, name, passed, message }, index) => {
-    const title = (name ? `${id}: ${name}` : id).replace(/[\\#]/g, '\\$&').replace(/\s+/g, ' ');
+    const title = plainLine(name ? `${id}: ${name}` : id).replace(/[\\#]/g, '\\$&');
     const line = `${passed ? 'ok' : 'not ok'} ${index + 1} - ${title}`;
-    return passed ? line : `${line}\n  ---\n  message: ${JSON.stringify(message)}\n  ...`;
+    return passed ? line : `${line}\n  ---\n  message: ${plainLine(JSON.stringify(message))}\n  ...`;
   });
   return ['TAP version 14', `1..${results.length}`, ...lines, ''].join('\n');
 }

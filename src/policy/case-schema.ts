@@ -68,6 +68,11 @@ export const caseMatrixSchema = Joi.object({
     .description('principal: {resource: [actions]}; everything else must be denied'),
 });
 
+/** Whether it is written as a matrix, and is to be judged as one. */
+export function isMatrix(input: unknown): boolean {
+  return typeof input === 'object' && input !== null && 'principals' in input;
+}
+
 /** One case, or a matrix of them. */
 export const caseSchema = Joi.alternatives().conditional(
   Joi.object({ principals: Joi.required() }).unknown(true),

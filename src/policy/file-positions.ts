@@ -1,7 +1,7 @@
 /** From JSON pointers into a policy file to the lines and columns of its text. */
-import { type Node as JsonNode, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
+import { type JSONVisitor, type Node as JsonNode, parseTree, printParseErrorCode, visit } from 'jsonc-parser';
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
-import type { YamlProblem } from './yaml.ts';
+import { DEEPEST, TOO_DEEP, type YamlProblem } from './yaml.ts';
 
 /** Both count from 1. */
 export interface Position {
@@ -47,14 +47,47 @@ export function yamlErrors(problems: readonly YamlProblem[], lines: LineCounter)
   return problems.map(({ offset, message }) => ({ ...positionAt(lines, offset), message }));
 }
 
-/** What keeps a text from being JSON; only the first, since what follows it is guesswork. */
+/** What keeps a text from being JSON that is read; only the first, since what follows it is guesswork. */
 export function jsonErrors(text: string): SyntaxProblem[] {
-  const errors: ParseError[] = [];
-  parseTree(text, errors, { disallowComments: true });
-  return errors.slice(0, 1).map(({ error, offset }) => ({
-    ...positionAt(linesOf(text), offset),
-    message: `it is not JSON: ${printParseErrorCode(error)}`,
-  }));
+  try {
+    visit(text, firstError(text), { disallowComments: true });
+    return [];
+  } catch (cause) {
+    if (!(cause instanceof FirstError)) throw cause;
+    return [{ ...cause.position, message: cause.message }];
+  }
+}
+
+/** Ends the reading where a text stops being what is read. */
+class FirstError extends Error {
+  readonly position: Position;
+
+  constructor(position: Position, message: string) {
+    super(message);
+    this.position = position;
+  }
+}
+
+/** Throws at the first error, which may be that it is nested deeper than a recursive reader can bear. */
+function firstError(text: string): JSONVisitor {
+  let depth = 0;
+  const fail = (offset: number, message: string) => {
+    throw new FirstError(positionAt(linesOf(text), offset), message);
+  };
+  const begin = (offset: number) => {
+    depth++;
+    if (depth > DEEPEST) fail(offset, TOO_DEEP);
+  };
+  const end = () => {
+    depth--;
+  };
+  return {
+    onObjectBegin: begin,
+    onArrayBegin: begin,
+    onObjectEnd: end,
+    onArrayEnd: end,
+    onError: (error, offset) => fail(offset, `it is not JSON: ${printParseErrorCode(error)}`),
+  };
 }
 
 /** What is not there is looked for where it should be: the last step that is there. */

@@ -1,21 +1,14 @@
 /** Policies as files: YAML or JSON, one or many, read into one policy. */
 import { existsSync } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
-import { dirname, extname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Document, LineCounter } from 'yaml';
 import { AppError, policyInvalid } from '../errors.ts';
 import { parseStrictJson } from '../http/json-body.ts';
+import { listFiles } from './list-files.ts';
 import { mergeFiles } from './merge-files.ts';
 import { collections, emptyPolicy, nameOf, type Part, type Policy } from './policy.ts';
 import { type PolicyFile, readPolicyFile } from './policy-file.ts';
 import { readYaml, type YamlProblem } from './yaml.ts';
-
-const extensions = new Set(['.yaml', '.yml', '.json']);
-
-/** There is nothing to read where somebody said. */
-export class NoPolicyFilesError extends Error {
-  override name = 'NoPolicyFilesError';
-}
 
 /** Reads a file or every file of a folder as one policy. Throws `policy_invalid`, each problem with its file. */
 export async function readPolicyFiles(path: string): Promise<Policy> {
@@ -29,18 +22,12 @@ export async function openPolicyFiles(
   paths: readonly string[],
   onFile?: (name: string) => void,
 ): Promise<PolicyFile[]> {
-  const names = new Set((await Promise.all(paths.map(listFiles))).flat());
   const files: PolicyFile[] = [];
-  for (const name of [...names].sort()) {
-    onFile?.(name);
-    files.push(await readPolicyFile(name));
+  for (const listed of await listFiles(paths)) {
+    onFile?.(listed.name);
+    files.push(await readPolicyFile(listed));
   }
   return files;
-}
-
-/** Whether it is read when it is found in a folder: schemas lie beside the files that name them. */
-export function isPolicyFile(name: string): boolean {
-  return extensions.has(extname(name)) && !name.endsWith('.schema.json');
 }
 
 /** Of so much, YAML takes half a second to read, in which nobody else is answered; as JSON it takes no time. */
@@ -95,21 +82,4 @@ export function mergeAll(policies: readonly Policy[]): Policy {
     Object.assign(merged, { [collection]: [...byName.values()] });
   }
   return merged;
-}
-
-async function listFiles(path: string): Promise<string[]> {
-  const found = await stat(path).catch(() => undefined);
-  if (!found) throw new NoPolicyFilesError(`there is no file or folder ${path}`);
-  if (found.isFile()) return [path];
-  const entries = await readdir(path, { recursive: true, withFileTypes: true });
-  const names = entries
-    .filter((entry) => !entry.isDirectory() && isPolicyFile(entry.name))
-    .map((entry) => relative(path, join(entry.parentPath, entry.name)))
-    .filter((name) => !/(^|[/\\])\./.test(name))
-    .map((name) => join(path, name));
-  // A link may lead to a file: that is how Kubernetes mounts them.
-  const isFile = await Promise.all(names.map(async (name) => (await stat(name)).isFile()));
-  const files = names.filter((_, index) => isFile[index]);
-  if (files.length === 0) throw new NoPolicyFilesError(`there is no .yaml, .yml or .json file in ${path}`);
-  return files;
 }

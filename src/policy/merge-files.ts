@@ -69,7 +69,7 @@ function add(
 
 function replaces(one: Origin, other: Origin): boolean {
   if (one.layer !== other.layer) return one.layer > other.layer;
-  const folder = other.file.folder === '.' ? '' : `${other.file.folder}${sep}`;
+  const folder = other.file.folder.endsWith(sep) ? other.file.folder : `${other.file.folder}${sep}`;
   return one.file.folder !== other.file.folder && one.file.folder.startsWith(folder);
 }
 

@@ -1,6 +1,6 @@
 /** One policy file: read, parsed and shaped, and everything that is wrong with it told by line and column. */
 import { readFile } from 'node:fs/promises';
-import { dirname, extname } from 'node:path';
+import { extname } from 'node:path';
 import { AppError, type Problem } from '../errors.ts';
 import { parseStrictJson } from '../http/json-body.ts';
 import {
@@ -11,6 +11,7 @@ import {
   yamlErrors,
   yamlPositions,
 } from './file-positions.ts';
+import { type ListedFile, unreadable } from './list-files.ts';
 import { emptyPolicy, type Part, type Policy } from './policy.ts';
 import { readDocument } from './policy-document.ts';
 import { readYaml } from './yaml.ts';
@@ -23,10 +24,7 @@ export interface FileProblem extends Problem {
   column: number;
 }
 
-export interface PolicyFile {
-  /** As it was named, for messages. */
-  name: string;
-  folder: string;
+export interface PolicyFile extends ListedFile {
   policy: Policy;
   /** Where in the file each part is. */
   pointers: ReadonlyMap<Part, string>;
@@ -35,12 +33,15 @@ export interface PolicyFile {
   place(problem: Problem): FileProblem;
 }
 
-/** Reads one file; what is wrong with it is in its problems. Throws when it cannot be read at all. */
-export async function readPolicyFile(name: string): Promise<PolicyFile> {
-  const isJson = extname(name) === '.json';
-  const text = decode(await readFile(name));
+/** Reads one file; what is wrong with it is in its problems. Throws NoPolicyFilesError when it cannot be read at all. */
+export async function readPolicyFile({ name, folder }: ListedFile): Promise<PolicyFile> {
+  const isJson = extname(name).toLowerCase() === '.json';
+  const bytes = await readFile(name).catch((cause) => {
+    throw unreadable(name, cause);
+  });
+  const text = decode(bytes);
   const place = placer(name, text ?? '', isJson);
-  const file = { name, folder: dirname(name), policy: emptyPolicy(), pointers: new Map(), place };
+  const file = { name, folder, policy: emptyPolicy(), pointers: new Map(), place };
   const parsed = text === undefined ? notUtf8 : isJson ? parseJson(text) : parseYaml(text);
   if (parsed.errors.length > 0) {
     const problems = parsed.errors.map((error) => ({ pointer: '', code: 'syntax', file: name, ...error }));
@@ -70,7 +71,9 @@ function decode(bytes: Uint8Array): string | undefined {
 
 function parseJson(text: string): Parsed {
   const parsed = parseStrictly(text);
-  return parsed ?? { errors: jsonErrors(text) };
+  if (parsed && !parsed.refused) return parsed;
+  const errors = jsonErrors(text);
+  return parsed && errors.length === 0 ? parsed : { errors };
 }
 
 function parseYaml(text: string): Parsed {
@@ -80,6 +83,8 @@ function parseYaml(text: string): Parsed {
     const value: unknown = document.toJS({ maxAliasCount: 100 });
     return parseStrictly(JSON.stringify(value) ?? 'null') ?? { value, errors: [] };
   } catch (cause) {
+    if (cause instanceof RangeError)
+      return { errors: [{ line: 1, column: 1, message: 'it is nested too deep' }] };
     if (!(cause instanceof ReferenceError)) throw cause;
     return { errors: [{ line: 1, column: 1, message: `it is not YAML: ${cause.message}` }] };
   }

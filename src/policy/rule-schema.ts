@@ -2,7 +2,7 @@
 import Joi from 'joi';
 import type { Problem } from '../errors.ts';
 import { attributeTypes, canonical, misfit } from './attributes.ts';
-import { caseSchema } from './case-schema.ts';
+import { caseMatrixSchema, caseSchema, isMatrix, singleCaseSchema } from './case-schema.ts';
 import { escapePointer } from './parse-condition.ts';
 import { readPlainRule } from './plain-rule.ts';
 import { type Case, canonicalPrincipal, type ResourceType, type Role, type Rule } from './policy.ts';
@@ -96,6 +96,7 @@ const notYet = Joi.array().max(0).messages({ 'array.max': 'must be empty: this v
 
 export const policySchema = Joi.object({
   $schema: Joi.string().description('where editors find the schema'),
+  $comment: Joi.string().description('for readers; it means nothing'),
   version: Joi.number().valid(1).required().description('of this form'),
   resourceTypes: Joi.array()
     .items(resourceTypeSchema)
@@ -127,7 +128,7 @@ export function shapeResourceType(input: unknown, base = ''): Shaped<ResourceTyp
 }
 
 export function shapeCase(input: unknown, base = ''): Shaped<Case> {
-  return shape(caseSchema, input, base);
+  return shape(isMatrix(input) ? caseMatrixSchema : singleCaseSchema, input, base);
 }
 
 /** Checks a shape; every deviation is a problem with its pointer, and an unknown key gets a suggestion. */
@@ -166,14 +167,23 @@ function toProblem(detail: Joi.ValidationErrorItem, schema: Joi.Schema, base: st
   };
 }
 
-/** The keys that a schema knows at a place of the document. */
+/** The keys that a schema knows at a place of the document, in whichever of its alternatives. */
 function keysAt(description: Joi.Description, path: (string | number)[]): string[] {
-  const place = path.reduce<Joi.Description | undefined>(
-    (at, part) =>
-      typeof part === 'number' ? at?.['items']?.[0] : (at?.keys?.[part] ?? at?.['patterns']?.[0]?.rule),
-    description,
+  const below = (at: Joi.Description, part: string | number): Joi.Description | undefined =>
+    typeof part === 'number' ? at['items']?.[0] : (at.keys?.[part] ?? at['patterns']?.[0]?.rule);
+  const places = path.reduce<Joi.Description[]>(
+    (found, part) => found.flatMap((at) => alternativesOf(below(at, part))),
+    alternativesOf(description),
   );
-  return Object.keys(place?.keys ?? {});
+  return [...new Set(places.flatMap(({ keys = {} }) => Object.keys(keys)))];
+}
+
+function alternativesOf(description: Joi.Description | undefined): Joi.Description[] {
+  if (description?.type !== 'alternatives') return description ? [description] : [];
+  const matches: Record<string, Joi.Description | undefined>[] = description['matches'] ?? [];
+  return matches
+    .flatMap(({ schema, then, otherwise }) => (then || otherwise ? [then, otherwise] : [schema]))
+    .flatMap(alternativesOf);
 }
 
 const keptNulls = new Set(['validFrom', 'validUntil']);

@@ -17,16 +17,20 @@ export function splitPolicy(policy: Policy, format: PolicyFormat, schema: string
   return new Map(
     filled.map(([name, part]) => [
       `${name}.${format}`,
-      policyText({ ...emptyPolicy(), ...part }, format, schema),
+      policyText({ ...emptyPolicy(), ...part }, format, schema, SPLIT_MARK),
     ]),
   );
 }
 
-/** Whether an export may have written a file of this path, in whatever format. */
-export function isSplitFile(path: string): boolean {
-  return (
-    /^(resource-types|roles|cases|rules\/[^/]+)\.(yaml|json)$/.test(path) && !path.endsWith('.schema.json')
-  );
+/** What tells the files of an export from those that people wrote: without it, none is replaced or taken away. */
+const SPLIT_MARK = 'Written by castellan export --split, and replaced by the next one';
+
+/** Whether an export has written a file of this path and text, in whatever format. */
+export function isSplitFile(path: string, text: string): boolean {
+  if (!/^(resource-types|roles|cases|rules\/[^/]+)\.(yaml|json)$/.test(path)) return false;
+  if (path.endsWith('.yaml')) return text.split(/\r?\n/, 2)[1] === `# ${SPLIT_MARK}`;
+  const [, second, third] = text.split(/\r?\n/, 3);
+  return [second, third].includes(`  "$comment": ${JSON.stringify(SPLIT_MARK)},`);
 }
 
 function rulesByHolder(rules: readonly Rule[]): Map<string, Rule[]> {

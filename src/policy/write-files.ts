@@ -13,11 +13,13 @@ export function schemaUrl(publicUrl: string | undefined): string {
   return `${publicUrl?.replace(/\/+$/, '') ?? ''}${SCHEMA_PATH}`;
 }
 
-/** The document as text; `schema` is named in it, so that editors complete and check it. */
-export function policyText(policy: Policy, format: PolicyFormat, schema: string): string {
+/** The document as text; `schema` is named in it, so that editors complete and check it, and `comment` is its second line. */
+export function policyText(policy: Policy, format: PolicyFormat, schema: string, comment?: string): string {
   const document = toTerseDocument(policy);
-  if (format === 'json') return `${JSON.stringify({ $schema: schema, ...document }, null, 2)}\n`;
-  return `# yaml-language-server: $schema=${schema}\n${yamlText(document)}`;
+  const isCommented = comment !== undefined;
+  if (format === 'json')
+    return `${JSON.stringify({ $schema: schema, ...(isCommented && { $comment: comment }), ...document }, null, 2)}\n`;
+  return `# yaml-language-server: $schema=${schema}\n${isCommented ? `# ${comment}\n` : ''}${yamlText(document)}`;
 }
 
 /** YAML with lines of their natural length and no anchors. */

@@ -30,8 +30,8 @@ export interface ReadYaml {
 const MOST_PROBLEMS = 20;
 
 /** Deeper than any policy is; lists that are opened and opened take seconds to read. */
-const DEEPEST = 64;
-const TOO_DEEP = `it is nested deeper than ${DEEPEST}`;
+export const DEEPEST = 64;
+export const TOO_DEEP = `it is nested deeper than ${DEEPEST}`;
 const depthOf: Readonly<Record<string, number>> = { '[': 1, '{': 1, ']': -1, '}': -1 };
 
 /** Reads one document in time that grows with its length. Never throws for what the text says. */
@@ -107,6 +107,8 @@ function compose(text: string, lines: LineCounter): { document?: Document; probl
   const documents: Document[] = [];
   try {
     for (const token of new Parser(lines.addNewLine).parse(text)) {
+      const deep = tooDeep(token);
+      if (deep) return { problems: [{ offset: deep.offset, message: TOO_DEEP }] };
       if (token.type === 'error') add(token.offset, token.message);
       else documents.push(...composer.next(token));
     }
@@ -119,6 +121,20 @@ function compose(text: string, lines: LineCounter): { document?: Document; probl
     if (cause instanceof RangeError) problems.push({ offset: 0, message: 'it is nested too deep' });
     return { problems };
   }
+}
+
+/** The first list or map found that is nested too deep. Indentation opens them, too, and what composes them is recursive. */
+function tooDeep(document: CST.Token): CST.Token | undefined {
+  const open: { token: CST.Token; depth: number }[] = [{ token: document, depth: 0 }];
+  for (let next = open.pop(); next; next = open.pop()) {
+    const { token, depth } = next;
+    if (depth > DEEPEST) return token;
+    const inside = 'items' in token ? token.items.flatMap(({ key, value }) => [key, value]) : [];
+    if (token.type === 'document') inside.push(token.value);
+    for (const child of inside)
+      if (child) open.push({ token: child, depth: 'items' in child ? depth + 1 : depth });
+  }
+  return undefined;
 }
 
 /** Keys that are no plain texts, or there twice: the last would win silently. Numbers that JSON has not. */

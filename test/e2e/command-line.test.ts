@@ -76,7 +76,9 @@ describe('command line', function () {
     const create = (input: string) =>
       castellan(['admin', 'create', '--email', 'Chief@Example.org', '--json'], env, input);
     const [weak, seed] = await Promise.all([create('password123\n'), castellan(['seed'], env)]);
-    assertFailed(weak, /^castellan: .*password/);
+    assertFailed({ ...weak, stdout: '' }, /^castellan: .*password/);
+    const { error } = JSON.parse(weak.stdout);
+    assert.deepEqual([error.code, error.problems[0].pointer], ['invalid_request', '/password']);
     assertFailed(seed, /^castellan: .*not for NODE_ENV=production; .*castellan admin create$/m);
     const made = await create(`${PASSWORD}\nnot the password\n`);
     assert.deepEqual([made.code, made.stderr], [0, '']);

@@ -111,6 +111,34 @@ describe('the policy as files', function () {
     });
   });
 
+  describe('offline, for machines', () => {
+    const env = { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/nothing' };
+
+    it('every failure with --json is one object on stdout, with the exit code and the line that people get', async () => {
+      const wrong = join(folder, 'wrong');
+      const empty = join(folder, 'empty');
+      await mkdir(empty);
+      const table: [string[], number, string, RegExp][] = [
+        [['import', wrong], 1, 'policy_invalid', /^castellan: 1 problem; nothing was imported\n$/],
+        [['diff', empty], 2, 'unreadable', /^castellan: there is no \.yaml, \.yml or \.json file in .*\n$/],
+        [['cases', wrong], 1, 'policy_invalid', /^castellan: 3 problems\n$/],
+        [['import', '--mode', 'mix'], 1, 'usage', /^castellan import: name a file or folder\n$/],
+        [['restore', '1', '--mesage', 'x'], 1, 'usage', /^castellan: Unknown option '--mesage'.*\n$/],
+        [['revisions'], 1, 'unavailable', /^castellan: PostgreSQL at .* cannot be reached: .*\n$/],
+      ];
+      const results = await Promise.all(table.map(([args]) => castellan([...args, '--json'], env)));
+      for (const [index, [args, code, error, line]] of table.entries()) {
+        const found = results[index];
+        assert.equal(found?.code, code, args.join(' '));
+        assert.match(found.stderr, line);
+        const told = JSON.parse(found.stdout);
+        assert.deepEqual([Object.keys(told), told.error.code], [['error'], error]);
+        assert.ok(found.stderr.includes(told.error.message), told.error.message);
+        if (error === 'policy_invalid') assert.ok(told.error.problems[0].line > 0);
+      }
+    });
+  });
+
   describe('on a database that a gateway runs on', () => {
     let gateway: TestGateway;
     let env: Record<string, string>;
@@ -171,6 +199,8 @@ describe('the policy as files', function () {
       );
       assert.equal(revision(), 1);
       const done = await run('import', file, '--message', 'Orders for all');
+      const away = await run('import', join(folder, 'whole.json'), '--mode', 'replace', '--dry-run');
+      assert.match(away.stdout, /^rule imported: removed\ndry run: 0 added, 0 changed, 1 removed; /);
       assert.equal(done.code, 0, done.stderr);
       assert.match(done.stdout, /^rule imported: added\nrevision 2: 1 added, 0 changed, 0 removed\n$/);
       await settled(2);
@@ -201,11 +231,12 @@ describe('the policy as files', function () {
       await db.raw(`
         CREATE FUNCTION fail_import() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the disk is full'; END $$;
         CREATE TRIGGER fail_import BEFORE INSERT ON revisions FOR EACH ROW EXECUTE FUNCTION fail_import()`);
-      const [wrong, breaks, locks, fails] = await Promise.all([
+      const [wrong, breaks, locks, fails, inUse] = await Promise.all([
         run('import', join(folder, 'wrong')),
-        run('import', policies, '--message', 'breaks a case'),
-        run('import', base),
+        run('import', policies, '--message', 'breaks a case', '--json'),
+        run('import', base, '--json'),
         run('import', shipped),
+        run('import', join(shipped, 'base.yaml'), '--mode', 'replace', '--json'),
       ]);
       await db.raw('DROP TRIGGER fail_import ON revisions; DROP FUNCTION fail_import');
       assert.deepEqual([wrong.code, breaks.code, locks.code, fails.code], [1, 1, 1, 1]);
@@ -219,6 +250,11 @@ describe('the policy as files', function () {
       );
       assert.match(locks.stderr, /castellan: no active account could change every rule any more/);
       assert.match(fails.stderr, /the disk is full/);
+      const errorOf = ({ code, stdout }: Result) => ({ exit: code, ...JSON.parse(stdout).error });
+      const { cases, ...broken } = errorOf(breaks);
+      assert.deepEqual([broken.code, cases[0].passed], ['cases_broken', false]);
+      assert.equal(errorOf(locks).code, 'policy_locks_out');
+      assert.deepEqual([errorOf(inUse).exit, errorOf(inUse).code], [1, 'role_in_use']);
       assert.deepEqual([revision(), await db('rules').count(), await db('audit_entries').count()], before);
       assert.equal(await db('cases').first(), undefined);
     });
@@ -257,7 +293,8 @@ describe('the policy as files', function () {
       const split = join(folder, 'again');
       await mkdir(join(split, 'rules'), { recursive: true });
       await mkdir(join(split, '.git'));
-      await writeFile(join(split, 'rules', 'gone.yaml'), 'version: 1\nrules: []\n');
+      const ofAnExport = await readFile(join(folder, 'split', 'rules', 'editor.yaml'), 'utf8');
+      await writeFile(join(split, 'rules', 'gone.yaml'), ofAnExport);
       const fine = await run('export', '--split', split);
       assert.match(fine.stdout, /^removed rules\/gone\.yaml\nwrote \d+ files to /);
       assert.deepEqual((await readdir(split)).sort(), [
@@ -272,7 +309,7 @@ describe('the policy as files', function () {
       assert.deepEqual([refused.code, refused.stdout], [1, '']);
       assert.match(
         refused.stderr,
-        /holds notes\.txt, which is not of an export; --force writes beside it\n$/,
+        /holds notes\.txt, which no export wrote; --force replaces what is in the way and leaves the rest\n$/,
       );
       assert.ok((await readdir(split)).includes('roles.yaml'));
     });
@@ -319,6 +356,28 @@ describe('the policy as files', function () {
         .where({ revision: before + 1 })
         .first();
       assert.ok(entry.after.forced.brokenCases.includes('orders-are-closed'));
+      const unknown = join(folder, 'unknown.yaml');
+      await writeFile(unknown, `${(await readFile(opening, 'utf8')).replace('everyone', 'nobody')}`);
+      const below = join(folder, 'layers', 'below');
+      await mkdir(below, { recursive: true });
+      await writeFile(join(folder, 'layers', 'a.yaml'), await readFile(unknown, 'utf8'));
+      await writeFile(join(below, 'a.yaml'), await readFile(opening, 'utf8'));
+      const [failing, different, layers] = await Promise.all([
+        run('cases'),
+        run('diff', unknown, '--json'),
+        run('import', join(folder, 'layers'), '--dry-run'),
+      ]);
+      assert.equal(failing.code, 1, 'a stored case fails');
+      assert.match(failing.stdout, /^FAILED {2}orders-are-closed: expected deny, got allow by opens$/m);
+      const { error } = JSON.parse(different.stdout);
+      assert.deepEqual(
+        [different.code, error.code, error.problems[0].code],
+        [2, 'policy_invalid', 'unknown_role'],
+      );
+      assert.match(
+        layers.stdout,
+        /^note: opens of .*below\/a\.yaml:3:\d+ replaces that of .*\nnothing to change/,
+      );
     });
 
     it('a message of more than 500 characters is refused before anything is opened', async () => {

@@ -236,10 +236,37 @@ describe('attacks on the policy', () => {
 
     it('a YAML document that is too large, or multiplies itself by aliases, is refused at once', async () => {
       const yaml = { 'content-type': 'application/yaml' };
-      const large = `version: 1\n# ${'x'.repeat(1024 * 1024)}\n`;
+      const large = `version: 1\n# ${'x'.repeat(256 * 1024)}\n`;
       assertProblem(await admin.post(`${base}/import`, large, yaml), 413, 'body_too_large');
-      const aliased = `version: 1\nx: &a {a: 1}\ny: *a\n`;
-      assertProblem(await admin.post(`${base}/import`, aliased, yaml), 400, 'malformed_json');
+      const allowed = `version: 1\n# ${'x'.repeat(256 * 1024 - 14)}\n`;
+      assert.deepEqual(
+        [allowed.length, ok(await admin.post(`${base}/import`, allowed, yaml)).status],
+        [256 * 1024, 200],
+      );
+      const levels = ['version: 1', 'a: &a [x, x, x, x, x, x, x, x, x, x]'];
+      for (const [of, name] of ['ab', 'bc', 'cd', 'de', 'ef', 'fg', 'gh', 'hi'])
+        levels.push(`${name}: &${name} [${Array(10).fill(`*${of}`).join(', ')}]`);
+      for (const aliased of [`version: 1\nx: &a {a: 1}\ny: *a\n`, levels.join('\n')])
+        assertProblem(await admin.post(`${base}/import`, aliased, yaml), 400, 'malformed_json');
+    });
+
+    it('storms of keys, of errors and of brackets in YAML keep nobody else waiting', async () => {
+      const yaml = { 'content-type': 'application/yaml' };
+      const numbers = Array.from({ length: 20_000 }, (_, index) => `a${index}`);
+      const storms = [
+        numbers.map((key) => `${key}:`).join('\n'),
+        `{${numbers.join(',')}}`,
+        '}'.repeat(200_000),
+        '['.repeat(200_000),
+        '- '.repeat(50_000),
+      ];
+      for (const storm of storms) {
+        const sinceMs = performance.now();
+        const { status, body } = await admin.post(`${base}/import`, storm, yaml);
+        assert.deepEqual([status, body.code], [400, 'malformed_json']);
+        const tookMs = performance.now() - sinceMs;
+        assert.ok(tookMs < 3000, `${storm.slice(0, 10)}… took ${Math.round(tookMs)} ms`);
+      }
     });
 
     it('a thousand roles that end do not keep a change of the policy', async () => {
@@ -261,6 +288,32 @@ describe('attacks on the policy', () => {
       assert.ok(looks > 0 && looks < 10, `the accounts were looked through ${looks} times`);
       await db('accounts').where({ first_name: 'M' }).delete();
     });
+  });
+
+  describe('a rule whose conditions vanish in the reading of YAML matches everything', () => {
+    const importing = (rule: string, before = '') =>
+      admin.post(
+        `${base}/import`,
+        `${before}version: 1\nrules:\n  - { id: opens, role: everyone, action: read, subject: order, ${rule} }\n`,
+        { 'content-type': 'application/yaml' },
+      );
+
+    for (const [what, rule, before] of [
+      ['a tag of YAML 1.1 makes a Map, which JSON has not', 'conditions: !!omap [ region: EU ]'],
+      ['a set, the same', 'conditions: !!set { region }'],
+      ['a tag written out', 'conditions: !<tag:yaml.org,2002:omap> [ region: EU ]'],
+      ['a tag of their own', 'conditions: !mine { region: EU }'],
+      ['the directive that brings such tags', 'conditions: { region: EU }', '%YAML 1.1\n---\n'],
+      ['a directive that names tags', 'conditions: { region: EU }', '%TAG ! tag:yaml.org,2002:\n---\n'],
+      ['a second value of one key', 'conditions: { region: EU }, conditions: {}'],
+      ['the same by a key that is a number', 'conditions: { 1: a, "1": b }'],
+      ['an alias as a key', 'enabled: true, reason: &k enabled, *k : false'],
+    ] as const)
+      it(`${what}: refused, and nothing is published`, async () => {
+        const { revision } = gateway.services.live.snapshot;
+        assertProblem(await importing(rule, before), 400, 'malformed_json');
+        assert.equal(gateway.services.live.snapshot.revision, revision);
+      });
   });
 
   it('a matrix whose names are those that objects inherit is answered', async () => {

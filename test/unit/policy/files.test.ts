@@ -1,17 +1,15 @@
 /** Policies as files: which are read, how they become one policy, and where their problems are. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { AppError } from '../../../src/errors.ts';
 import { evaluatorNames } from '../../../src/evaluators/index.ts';
 import { compile } from '../../../src/policy/compile.ts';
-import {
-  NoPolicyFilesError,
-  openPolicyFiles,
-  readPolicyFiles,
-  shippedPolicies,
-} from '../../../src/policy/files.ts';
+import { openPolicyFiles, readPolicyFiles, shippedPolicies } from '../../../src/policy/files.ts';
+import { NoPolicyFilesError } from '../../../src/policy/list-files.ts';
 import { mergeFiles, type PolicyFiles } from '../../../src/policy/merge-files.ts';
 import { isPlaced } from '../../../src/policy/policy-file.ts';
 
@@ -74,6 +72,94 @@ describe('policy files', () => {
     it('a file that is named twice is read once', async () => {
       await write({ 'a.yaml': rules(rule('a')) });
       assert.deepEqual((await read(['', 'a.yaml'])).problems, []);
+    });
+
+    it('endings in capitals, too', async () => {
+      await write({ 'A.YAML': rules(rule('a')), 'B.Yml': rules(rule('b')), 'C.JSON': '{"version": 1' });
+      await write({ 'policy.SCHEMA.JSON': 'no: policy' });
+      const files = await read();
+      assert.equal(files.policy.rules.length, 2);
+      assert.deepEqual(places(files), ['C.JSON:1:14 syntax it is not JSON: CloseBraceExpected']);
+    });
+
+    it('one file or folder under two names counts once', async () => {
+      await write({ 'x/a.yaml': rules(rule('a')) });
+      await symlink('a.yaml', join(folder, 'x', 'b.yaml'));
+      await symlink('x', join(folder, 'y'));
+      const here = relative(process.cwd(), folder);
+      const named = [folder, here, join(folder, 'x'), join(folder, 'x', '..', 'y', 'b.yaml')];
+      const { policy, problems, replaced } = mergeFiles([await openPolicyFiles(named)]);
+      assert.deepEqual([policy.rules.length, problems, replaced], [1, [], []]);
+    });
+
+    it('what a folder beside says is not below the one where somebody stands', async () => {
+      await write({ 'x/a.yaml': rules(rule('a')), 'y/a.yaml': rules(rule('a')) });
+      const cwd = process.cwd();
+      process.chdir(join(folder, 'x'));
+      try {
+        const { problems, replaced } = mergeFiles([await openPolicyFiles(['.', '../y'])]);
+        assert.deepEqual([problems.map(({ code }) => code), replaced], [['duplicate'], []]);
+      } finally {
+        process.chdir(cwd);
+      }
+    });
+
+    it('what is below a folder is below it, however either is named', async () => {
+      await write({ 'a.yaml': rules(rule('a')), 'below/b.yaml': rules(rule('a')) });
+      const here = relative(process.cwd(), folder);
+      for (const [above, below] of [
+        [folder, here],
+        [here, folder],
+      ] as const) {
+        const named = [join(above, 'a.yaml'), join(below, 'below')];
+        const { problems, replaced } = mergeFiles([await openPolicyFiles(named)]);
+        assert.deepEqual([problems, replaced.length], [[], 1]);
+      }
+    });
+
+    it('attack: a few folders that are linked twice each do not make millions', async () => {
+      await write({ '24/a.yaml': rules(rule('a')) });
+      for (let level = 0; level < 24; level++) {
+        await mkdir(join(folder, `${level}`));
+        for (const name of ['p', 'q']) await symlink(`../${level + 1}`, join(folder, `${level}`, name));
+      }
+      assert.equal((await read(['0'])).policy.rules.length, 1);
+    });
+
+    it('linked folders are followed; what a link beside them holds many times is read once', async () => {
+      await write({ 'elsewhere/a.yaml': rules(rule('a')), 'here/b.yaml': rules(rule('b')) });
+      for (const name of ['p', 'q']) await symlink('../elsewhere', join(folder, 'here', name));
+      const { policy, problems } = await read(['here']);
+      assert.deepEqual([policy.rules.map(({ id }) => id).sort(), problems], [['a', 'b'], []]);
+    });
+
+    it('what cannot be read is refused by one line, not passed over: the policy would lack rules', async () => {
+      const told = async (path: string) => {
+        const thrown: unknown = await openPolicyFiles([join(folder, path)]).catch((cause) => cause);
+        assert.ok(thrown instanceof NoPolicyFilesError, String(thrown));
+        return thrown.message.replaceAll(`${folder}/`, '');
+      };
+      await write({ 'one/a.yaml': '', 'two/a.yaml': '', 'three/a.yaml': '', 'four/a.yaml': '' });
+      await symlink('gone', join(folder, 'one', 'lost'));
+      await symlink('round.yaml', join(folder, 'two', 'round.yaml'));
+      await symlink('../three', join(folder, 'three', 'up'));
+      await once(spawn('mkfifo', [join(folder, 'four', 'pipe.yaml')]), 'exit');
+      assert.deepEqual(await Promise.all(['one', 'two', 'four', 'four/pipe.yaml', 'one/lost'].map(told)), [
+        'one/lost is a link that leads nowhere',
+        'two/round.yaml is a link that leads back to itself',
+        'four/pipe.yaml is neither a file nor a folder',
+        'four/pipe.yaml is neither a file nor a folder',
+        'one/lost is a link that leads nowhere',
+      ]);
+      assert.match(await told('three'), /^three\/up is a link that leads back to a folder above it$/);
+      assert.match(await told('one/a.yaml/b'), /^there is no file or folder one\/a\.yaml\/b$/);
+      assert.match(await told(`one/${'x'.repeat(300)}`), /^one\/x+ cannot be read: ENAMETOOLONG$/);
+      await assert.rejects(openPolicyFiles(['/dev/null']), /^NoPolicyFilesError: \/dev\/null is neither/);
+    });
+
+    it('a folder that ends like a policy file is no file', async () => {
+      await write({ 'a.yaml/b.yaml': rules(rule('b')) });
+      assert.equal((await read()).policy.rules.length, 1);
     });
 
     it('nothing is an error that says so', async () => {
@@ -214,6 +300,25 @@ describe('policy files', () => {
       );
     });
 
+    it('attack: what is opened and opened ends with a line at the place, not with the stack', async () => {
+      const many = 200_000;
+      await write({
+        'a.json': '['.repeat(many),
+        'b.json': `{"version": 1, "rules": ${'['.repeat(many)}${']'.repeat(many)}}`,
+        'c.json': '{"a":'.repeat(many),
+        'd.yaml': '['.repeat(many),
+        'e.yaml': '- '.repeat(20_000),
+      });
+      const found = places(await read());
+      assert.deepEqual(found, [
+        'a.json:1:65 syntax it is nested deeper than 64',
+        'b.json:1:88 syntax it is nested deeper than 64',
+        'c.json:1:321 syntax it is nested deeper than 64',
+        'd.yaml:1:65 syntax it is nested deeper than 64',
+        'e.yaml:1:129 syntax it is nested deeper than 64',
+      ]);
+    });
+
     it('columns count as editors do, also behind an emoji', async () => {
       const text = rules('  - { id: a, reason: "🏰", role: user, action: read, subject: user, x: 1 }\n');
       await write({ 'a.yaml': text });
@@ -308,8 +413,9 @@ describe('policy files', () => {
 
     it('in a later layer replaces that of an earlier one', async () => {
       await write({ 'a.yaml': rules(rule('one')), 'b.yaml': rules(rule('one', '    priority: 7\n')) });
-      const { policy, problems } = await read(['a.yaml'], ['b.yaml']);
+      const { policy, problems, replaced } = await read(['a.yaml'], ['b.yaml']);
       assert.deepEqual([problems.length, policy.rules[0]?.priority], [0, 7]);
+      assert.deepEqual(replaced, [], 'that is what layers are for');
     });
   });
 

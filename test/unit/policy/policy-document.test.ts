@@ -54,6 +54,15 @@ describe('a policy as a document', () => {
     });
   }
 
+  it('YAML is written out: no anchors where parts share a list, and no line is folded', () => {
+    const action = ['read', 'update'];
+    const reason = 'because '.repeat(40).trim();
+    const rules = ['a', 'b'].map((id) => ({ id, role: 'user', action, subject: 'user', reason }));
+    const text = policyText({ ...emptyPolicy(), rules: rules as unknown as Policy['rules'] }, 'yaml', schema);
+    assert.doesNotMatch(text, /[&*]/);
+    assert.equal(text.split('\n').filter((line) => line === `    reason: ${reason}`).length, 2);
+  });
+
   it('names the schema, for editors', () => {
     assert.ok(policyText(demo, 'yaml', schema).startsWith(`# yaml-language-server: $schema=${schema}\n`));
     assert.equal(JSON.parse(policyText(demo, 'json', schema)).$schema, schema);
@@ -100,12 +109,35 @@ describe('a policy as a document', () => {
 
   describe('split into files', () => {
     it('has a file for each kind, and one for the rules of each role or principal', () => {
-      const names = [...splitPolicy(demo, 'yaml', schema).keys()];
+      const files = splitPolicy(demo, 'yaml', schema);
+      const names = [...files.keys()];
       for (const name of ['resource-types.yaml', 'roles.yaml', 'cases.yaml', 'rules/editor.yaml'])
         assert.ok(names.includes(name), name);
       assert.ok(names.includes('rules/user-00000000-0000-4000-8000-000000000004.yaml'));
-      assert.ok(names.every(isSplitFile));
       assert.deepEqual([...splitPolicy(emptyPolicy(), 'yaml', schema)], []);
+    });
+
+    it('tells its files by a mark from those that people wrote under the same names', () => {
+      for (const format of ['yaml', 'json'] as const) {
+        for (const [path, text] of splitPolicy(demo, format, schema)) {
+          assert.ok(isSplitFile(path, text), path);
+          assert.ok(isSplitFile(path, text.replaceAll('\n', '\r\n')), 'as a checkout on Windows has it');
+          assert.ok(!isSplitFile(path, policyText(demo, format, schema)), `${path}, written by somebody`);
+          assert.ok(!isSplitFile(`more/${path}`, text) && !isSplitFile('mine.yaml', text));
+        }
+      }
+      assert.ok(!isSplitFile('roles.yaml', ''));
+    });
+
+    it('roles whose names differ in case share a file, where a file system knows no case; long names are cut', () => {
+      const about = { action: 'read', subject: 'user' };
+      const rules = ['user:Ab', 'user:aB', `user:${'x'.repeat(200)}`].map((principal, at) => ({
+        ...about,
+        id: `r-${at}`,
+        principal,
+      })) as unknown as Policy['rules'];
+      const names = [...splitPolicy({ ...emptyPolicy(), rules }, 'yaml', schema).keys()];
+      assert.deepEqual(names, ['rules/user-ab.yaml', `rules/user-${'x'.repeat(95)}.yaml`]);
     });
 
     it('path traversal: the id of a principal leads nowhere else', () => {

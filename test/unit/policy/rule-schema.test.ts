@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {
   policySchema,
   shape,
+  shapeCase,
   shapeResourceType,
   shapeRole,
   shapeRule,
@@ -237,5 +238,38 @@ describe('the shape of a policy document', () => {
       ['/resourceTypes/0/attributes/tags/item unknown_key → items'],
     );
     assert.deepEqual(meant({ rule: [] }), ['/rule unknown_key → rules']);
+  });
+
+  it('names the keys of a case as it is written: of one question, of a matrix, of what stands in them', () => {
+    const one = { principal: 'anonymous', action: 'read', resource: { type: 'user' }, expect: 'deny' };
+    const matrix = {
+      principals: { nobody: 'anonymous' },
+      resources: { any: { type: 'user' } },
+      actions: ['read'],
+      allow: {},
+    };
+    const told = (input: object) =>
+      shapeCase(input, '/cases/0').problems.map(({ pointer, message }) => `${pointer} ${message}`);
+    assert.deepEqual(told({ ...one, expcet: 'deny' }), [
+      '/cases/0/expcet is not a key here; did you mean "expect"?',
+    ]);
+    assert.deepEqual(told({ ...one, allow: {} }), [
+      '/cases/0/allow is not a key here; there are principal, action, resource, id, name, at, context, expect, rule, fields',
+    ]);
+    assert.deepEqual(told({ ...matrix, alow: {} }), [
+      '/cases/0/alow is not a key here; did you mean "allow"?',
+    ]);
+    assert.deepEqual(told({ ...matrix, expect: 'deny' }), [
+      '/cases/0/expect is not a key here; there are id, name, at, context, principals, resources, actions, allow',
+    ]);
+    const asked = { name: 'read', propertys: {} };
+    assert.deepEqual(told({ ...one, action: asked }), [
+      '/cases/0/action/propertys is not a key here; did you mean "properties"?',
+    ]);
+    const inPolicy = shape(policySchema, { version: 1, cases: [{ ...one, expcet: 'deny' }] }, '').problems;
+    assert.deepEqual(
+      inPolicy.map(({ suggestion }) => suggestion),
+      ['expect'],
+    );
   });
 });
