@@ -13,7 +13,9 @@ import {
   metadataPath,
   read,
   record1,
+  resourceSearchPath,
   startCertified,
+  subjectSearchPath,
 } from './fixture.ts';
 
 const noOne = '7b0e3c5a-5f0f-4d0e-9f6b-0d6a1d2f3c4b';
@@ -32,7 +34,7 @@ describe('attacks on the decision point', () => {
 
   describe('by who asks', () => {
     const asked = { subject: alice, action: read, resource: record1 };
-    const all = [evaluationPath, evaluationsPath, actionSearchPath];
+    const all = [evaluationPath, evaluationsPath, actionSearchPath, subjectSearchPath, resourceSearchPath];
 
     it('nobody gets an answer unidentified, nor with a token that is made up, before anything is read', async () => {
       for (const path of all)
@@ -621,6 +623,8 @@ describe('attacks on the decision point', () => {
         policy_decision_point: 'https://pdp.example.com/tenant1/(a)',
         access_evaluation_endpoint: 'https://pdp.example.com/tenant1/(a)/access/v1/evaluation',
         access_evaluations_endpoint: 'https://pdp.example.com/tenant1/(a)/access/v1/evaluations',
+        search_subject_endpoint: 'https://pdp.example.com/tenant1/(a)/access/v1/search/subject',
+        search_resource_endpoint: 'https://pdp.example.com/tenant1/(a)/access/v1/search/resource',
         search_action_endpoint: 'https://pdp.example.com/tenant1/(a)/access/v1/search/action',
       });
       assert.equal(taken.text, there.text);
