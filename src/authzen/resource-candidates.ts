@@ -12,7 +12,7 @@ import type { Condition } from '../policy/condition.ts';
 import type { ResourceType } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
-import { type CandidateSource, listed } from './scan.ts';
+import { type CandidateSource, listed, namedOnly } from './scan.ts';
 import { accountRows, apiKeyRows, rowsOf } from './table-candidates.ts';
 
 /** Resources of which type somebody may do it to: the request is theirs, about no resource. */
@@ -47,11 +47,11 @@ export async function resourceSources(
   if (source) return [rowsOfSource(db, source, wanted, ability)];
   const isStored = isStoredType(services, type.type);
   const named = ability && namedBy(ability, request.action.name, type.type);
-  if (named && (named.isAll || !isStored)) return [listed('named', isStored, named.ids)];
+  if (named && (named.isAll || !isStored)) return [isStored ? listed(named.ids) : namedOnly(named.ids)];
   if (type.type === ACCOUNT_TYPE) return [accountRows(db)];
   if (type.type === 'castellan.api-key') return [apiKeyRows(db)];
   const parts = Object.hasOwn(partsByType, type.type) ? partsByType[type.type] : undefined;
-  return parts ? [listed('part', true, parts(snapshot))] : [];
+  return parts ? [listed(parts(snapshot))] : [];
 }
 
 /** Rules of another evaluator cannot be asked of the table: then each row is a candidate. */
@@ -68,7 +68,7 @@ function rowsOfSource(
     if (filter) where(rows, filter);
     for (const test of tests) narrowBy(rows, test, { type, source });
   };
-  return rowsOf(db, { name: 'row', table: source.table, path, type: idType, narrow });
+  return rowsOf(db, { table: source.table, path, type: idType, narrow });
 }
 
 /** What the table cannot be asked is asked of each row that is loaded. */

@@ -4,7 +4,7 @@ import type { AskedPage } from './page.ts';
 
 /** Some of those who, or which, are searched: a search goes through one source after the other. */
 export interface CandidateSource {
-  /** In tokens. */
+  /** In tokens: of one type of candidates the same, whatever the policy says, so that a token outlives a change of it. */
   name: string;
   /** Whether all that is known of them is stored: properties of the search then narrow it, and say nothing of them. */
   isStored: boolean;
@@ -63,14 +63,22 @@ export async function scan(
   return { ids, next: undefined };
 }
 
-/** A list of ids that is in memory. */
-export function listed(name: string, isStored: boolean, ids: Iterable<string>): CandidateSource {
+/** What is kept here, in tokens: in a table or in memory, in one order. */
+export const STORED = 'stored';
+
+/** Of what is kept here, these. */
+export function listed(ids: Iterable<string>): CandidateSource {
+  return { name: STORED, isStored: true, next: pagesOf(ids) };
+}
+
+/** Kept elsewhere, and known only because a rule names them. */
+export function namedOnly(ids: Iterable<string>): CandidateSource {
+  return { name: 'named', isStored: false, next: pagesOf(ids) };
+}
+
+function pagesOf(ids: Iterable<string>): CandidateSource['next'] {
   const all = [...new Set(ids)].sort();
-  return {
-    name,
-    isStored,
-    next: (afterId, limit) => all.filter((id) => afterId === undefined || id > afterId).slice(0, limit),
-  };
+  return (afterId, limit) => all.filter((id) => afterId === undefined || id > afterId).slice(0, limit);
 }
 
 function placeOf({ name }: CandidateSource, id: string): string {
@@ -84,7 +92,6 @@ function placeIn(
   if (after === undefined) return { at: 0, id: undefined };
   const colon = after.indexOf(':');
   const at = sources.findIndex(({ name }) => name === after.slice(0, colon));
-  // The policy may have changed since, so that nothing can be found any more: that is no fault of the token.
-  if (at < 0 && sources.length > 0) throw invalidField('/page/token', 'is not a next_token of this search');
-  return { at: Math.max(at, 0), id: after.slice(colon + 1) };
+  if (at < 0) throw invalidField('/page/token', 'is not a next_token of this search');
+  return { at, id: after.slice(colon + 1) };
 }

@@ -8,7 +8,7 @@ import { isInForce, speaksOf } from '../policy/reach.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import type { Database } from '../storage/postgres.ts';
-import { type CandidateSource, listed } from './scan.ts';
+import { type CandidateSource, listed, namedOnly } from './scan.ts';
 import { accountRows, apiKeyRows } from './table-candidates.ts';
 
 /** Subjects of which type may do what to what. */
@@ -23,51 +23,43 @@ type Sources = (db: Database, wanted: SubjectsWanted) => Promise<CandidateSource
 
 /** By the type of the subject: where those are kept whom the gateway knows. */
 const sourcesByType: ReadonlyMap<string, Sources> = new Map<string, Sources>([
-  [ACCOUNT_TYPE, async (db, wanted) => [...accounts(db, wanted), await namedWithoutAccount(db, wanted)]],
-  [API_KEY_TYPE, apiKeys],
-  [ANONYMOUS_TYPE, () => [listed('anonymous', true, [ANONYMOUS_TYPE])]],
+  [ACCOUNT_TYPE, async (db, wanted) => [accounts(db, wanted), await namedWithoutAccount(db, wanted)]],
+  [API_KEY_TYPE, (db, wanted) => [apiKeys(db, wanted)]],
+  [ANONYMOUS_TYPE, () => [listed([ANONYMOUS_TYPE])]],
 ]);
 
 /** Those of the type who are kept here and, kept elsewhere, those whom rules name. Nobody who could be allowed it is left out. */
 export function subjectSources({ db }: Pick<Services, 'db'>, wanted: SubjectsWanted): ReturnType<Sources> {
   const sources = sourcesByType.get(wanted.type);
-  return sources ? sources(db, wanted) : [listed('named', false, namesOf(wanted))];
+  return sources ? sources(db, wanted) : [namedOnly(namesOf(wanted))];
 }
 
 /** Whoever was deactivated is no candidate. */
-function accounts(db: Database, wanted: SubjectsWanted): CandidateSource[] {
+function accounts(db: Database, wanted: SubjectsWanted): CandidateSource {
   const holders = holdersOf(wanted);
-  if (holders && holders.roles.length === 0 && holders.ids.length === 0) return [];
-  const { roles = [], ids = [] } = holders ?? {};
-  return [
-    accountRows(db, (rows) => {
-      rows.where({ isActive: true });
-      if (!holders) return;
-      rows.whereRaw(
-        `(accounts.id = ANY (?::uuid[]) OR accounts.id IN (SELECT account_id FROM role_assignments
-           WHERE role_key = ANY (?::text[]) AND (expires_at IS NULL OR expires_at > clock_timestamp())))`,
-        [ids, roles],
-      );
-    }),
-  ];
+  return accountRows(db, (rows) => {
+    rows.where({ isActive: true });
+    if (!holders) return;
+    rows.whereRaw(
+      `(accounts.id = ANY (?::uuid[]) OR accounts.id IN (SELECT account_id FROM role_assignments
+         WHERE role_key = ANY (?::text[]) AND (expires_at IS NULL OR expires_at > clock_timestamp())))`,
+      [holders.ids, holders.roles],
+    );
+  });
 }
 
 /** Keys that are in force. */
-function apiKeys(db: Database, wanted: SubjectsWanted): CandidateSource[] {
+function apiKeys(db: Database, wanted: SubjectsWanted): CandidateSource {
   const holders = holdersOf(wanted);
-  if (holders && holders.roles.length === 0 && holders.ids.length === 0) return [];
-  const { roles = [], ids = [] } = holders ?? {};
-  return [
-    apiKeyRows(db, (rows) => {
-      rows.whereNull('revokedAt').whereRaw('(expires_at IS NULL OR expires_at > clock_timestamp())');
-      if (!holders) return;
-      rows.whereRaw(
-        `(api_keys.id = ANY (?::uuid[])
-           OR api_keys.id IN (SELECT key_id FROM api_key_roles WHERE role_key = ANY (?::text[])))`,
-        [ids, roles],
-      );
-    }),
-  ];
+  return apiKeyRows(db, (rows) => {
+    rows.whereNull('revokedAt').whereRaw('(expires_at IS NULL OR expires_at > clock_timestamp())');
+    if (!holders) return;
+    rows.whereRaw(
+      `(api_keys.id = ANY (?::uuid[])
+         OR api_keys.id IN (SELECT key_id FROM api_key_roles WHERE role_key = ANY (?::text[])))`,
+      [holders.ids, holders.roles],
+    );
+  });
 }
 
 /** Those whom rules name and who have no account: these are found by it. */
@@ -79,11 +71,7 @@ async function namedWithoutAccount(db: Database, wanted: SubjectsWanted): Promis
       ? await db.raw<{ rows: { id: string }[] }>('SELECT id FROM accounts WHERE id = ANY (?::uuid[])', [ids])
       : { rows: [] };
   const known = new Set(rows.map(({ id }) => id));
-  return listed(
-    'named',
-    false,
-    names.filter((name) => !known.has(name)),
-  );
+  return namedOnly(names.filter((name) => !known.has(name)));
 }
 
 /** Whom a rule names, of the type. */

@@ -2,10 +2,9 @@
 import type { Knex } from 'knex';
 import { invalidField } from '../errors.ts';
 import type { Database } from '../storage/postgres.ts';
-import type { CandidateSource } from './scan.ts';
+import { type CandidateSource, STORED } from './scan.ts';
 
 export interface TableOptions {
-  name: string;
   table: string;
   /** The column of the id, with its table, and the type of a parameter to compare with it. */
   path: string;
@@ -15,9 +14,9 @@ export interface TableOptions {
 }
 
 /** Rows, none of which is skipped or shown twice because others come or go. */
-export function rowsOf(db: Database, { name, table, path, type, narrow }: TableOptions): CandidateSource {
+export function rowsOf(db: Database, { table, path, type, narrow }: TableOptions): CandidateSource {
   return {
-    name,
+    name: STORED,
     isStored: true,
     next: async (afterId, limit) => {
       const rows = db(table)
@@ -40,7 +39,6 @@ export function rowsOf(db: Database, { name, table, path, type, narrow }: TableO
 /** All accounts, active or not. */
 export function accountRows(db: Database, narrow?: TableOptions['narrow']): CandidateSource {
   return rowsOf(db, {
-    name: 'account',
     table: 'accounts',
     path: 'accounts.id',
     type: 'uuid',
@@ -51,7 +49,6 @@ export function accountRows(db: Database, narrow?: TableOptions['narrow']): Cand
 /** All API keys, in force or not. */
 export function apiKeyRows(db: Database, narrow?: TableOptions['narrow']): CandidateSource {
   return rowsOf(db, {
-    name: 'api-key',
     table: 'api_keys',
     path: 'api_keys.id',
     type: 'uuid',
