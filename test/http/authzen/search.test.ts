@@ -103,10 +103,7 @@ describe('searches', () => {
       const searched = await resources({ subject: user(7), action: read, resource: { type: 'document' } });
       db.removeListener('query', listen);
       const loads = queries.filter(({ sql }) => sql.includes('"documents"') && sql.includes('= ANY'));
-      assert.deepEqual(
-        loads.flatMap(({ bindings }) => bindings.flat()).filter((bound) => searched.includes(String(bound))),
-        searched,
-      );
+      assert.deepEqual(loads.flatMap(({ bindings }) => bindings.flat()).sort(), searched);
       assert.ok(searched.length > 0 && searched.length < (await idsIn('documents')).length);
       assert.equal(loads.length, 1);
     });
@@ -301,6 +298,12 @@ describe('searches', () => {
         conditions: { id: 'hidden' },
         when: { 'principal.email': (await db('accounts').where({ id: last }).first()).email },
       };
+      await withRule(certified.root, { ...rule, action: 'read', when: {} }, async () => {
+        const resource = { type: 'record', id: 'hidden' };
+        const many = await subjects({ subject: { type: 'user' }, action: read, resource });
+        assert.equal(many.length, 1000);
+        assert.equal(new Set(many).size, 1000, 'of several batches none is there twice');
+      });
       await withRule(certified.root, rule, async () => {
         const asked = {
           subject: { type: 'user' },
