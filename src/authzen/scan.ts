@@ -41,11 +41,13 @@ export async function scan(
   const ids: string[] = [];
   let after = page.after;
   let left = candidates;
+  // Of those decided so far few were found, or the page would be full: twice as many are asked for then.
+  let size = Math.max(page.limit + 1, SMALLEST_BATCH);
   const begin = placeIn(sources, page.after);
   for (const [at, source] of sources.slice(begin.at).entries()) {
     let last = at === 0 ? begin.id : undefined;
     for (;;) {
-      const asked = Math.min(batch, left, Math.max(page.limit - ids.length + 1, SMALLEST_BATCH));
+      const asked = Math.min(batch, left, size);
       const some = await source.next(last, asked);
       const answers = await allowed(source, some);
       for (const [index, id] of some.entries()) {
@@ -55,6 +57,7 @@ export async function scan(
         after = placeOf(source, id);
       }
       if (some.length < asked) break;
+      size *= 2;
       last = some.at(-1);
       left -= some.length;
       if (left <= 0 && last !== undefined) return { ids, next: { after: placeOf(source, last) } };
@@ -74,6 +77,17 @@ export function listed(ids: Iterable<string>): CandidateSource {
 /** Kept elsewhere, and known only because a rule names them. */
 export function namedOnly(ids: Iterable<string>): CandidateSource {
   return { name: 'named', isStored: false, next: pagesOf(ids) };
+}
+
+/** Those of both, which may be in both and are of one order. */
+export function merged(one: CandidateSource, other: CandidateSource): CandidateSource {
+  return {
+    ...one,
+    next: async (afterId, limit) => {
+      const [some, others] = [await one.next(afterId, limit), await other.next(afterId, limit)];
+      return others.length === 0 ? some : [...new Set([...some, ...others])].sort().slice(0, limit);
+    },
+  };
 }
 
 function pagesOf(ids: Iterable<string>): CandidateSource['next'] {

@@ -8,7 +8,7 @@ import { isInForce, speaksOf } from '../policy/reach.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import type { Database } from '../storage/postgres.ts';
-import { type CandidateSource, listed, namedOnly } from './scan.ts';
+import { type CandidateSource, listed, merged, namedOnly } from './scan.ts';
 import { accountRows, apiKeyRows } from './table-candidates.ts';
 
 /** Subjects of which type may do what to what. */
@@ -23,7 +23,7 @@ type Sources = (db: Database, wanted: SubjectsWanted) => Promise<CandidateSource
 
 /** By the type of the subject: where those are kept whom the gateway knows. */
 const sourcesByType: ReadonlyMap<string, Sources> = new Map<string, Sources>([
-  [ACCOUNT_TYPE, async (db, wanted) => [accounts(db, wanted), await namedWithoutAccount(db, wanted)]],
+  [ACCOUNT_TYPE, accounts],
   [API_KEY_TYPE, (db, wanted) => [apiKeys(db, wanted)]],
   [ANONYMOUS_TYPE, () => [listed([ANONYMOUS_TYPE])]],
 ]);
@@ -34,44 +34,41 @@ export function subjectSources({ db }: Pick<Services, 'db'>, wanted: SubjectsWan
   return sources ? sources(db, wanted) : [namedOnly(namesOf(wanted))];
 }
 
-/** Whoever was deactivated is no candidate. */
-function accounts(db: Database, wanted: SubjectsWanted): CandidateSource {
+/** Accounts, whoever was deactivated left out, and those whom rules name and who have no account. */
+async function accounts(db: Database, wanted: SubjectsWanted): Promise<CandidateSource[]> {
+  const names = namesOf(wanted);
+  const known = await accountsAmong(db, names);
   const holders = holdersOf(wanted);
-  return accountRows(db, (rows) => {
-    rows.where({ isActive: true });
+  const rows = accountRows(db, (active) => {
+    active.where({ isActive: true });
     if (!holders) return;
-    rows.whereRaw(
-      `(accounts.id = ANY (?::uuid[]) OR accounts.id IN (SELECT account_id FROM role_assignments
-         WHERE role_key = ANY (?::text[]) AND (expires_at IS NULL OR expires_at > clock_timestamp())))`,
-      [holders.ids, holders.roles],
+    active.whereRaw(
+      `EXISTS (SELECT FROM role_assignments r WHERE r.account_id = accounts.id AND r.role_key = ANY (?::text[])
+         AND (r.expires_at IS NULL OR r.expires_at > statement_timestamp()))`,
+      [holders.roles],
     );
   });
+  const named = listed(holders?.names.filter((name) => known.has(name)) ?? []);
+  return [merged(rows, named), namedOnly(names.filter((name) => !known.has(name)))];
+}
+
+async function accountsAmong(db: Database, names: readonly string[]): Promise<Set<string>> {
+  const ids = names.filter((name) => misfit(name, { type: 'uuid' }) === undefined);
+  return new Set(ids.length > 0 ? await db('accounts').whereIn('id', ids).pluck('id') : []);
 }
 
 /** Keys that are in force. */
 function apiKeys(db: Database, wanted: SubjectsWanted): CandidateSource {
   const holders = holdersOf(wanted);
-  return apiKeyRows(db, (rows) => {
-    rows.whereNull('revokedAt').whereRaw('(expires_at IS NULL OR expires_at > clock_timestamp())');
+  const rows = apiKeyRows(db, (inForce) => {
+    inForce.whereNull('revokedAt').whereRaw('(expires_at IS NULL OR expires_at > statement_timestamp())');
     if (!holders) return;
-    rows.whereRaw(
-      `(api_keys.id = ANY (?::uuid[])
-         OR api_keys.id IN (SELECT key_id FROM api_key_roles WHERE role_key = ANY (?::text[])))`,
-      [holders.ids, holders.roles],
+    inForce.whereRaw(
+      'EXISTS (SELECT FROM api_key_roles r WHERE r.key_id = api_keys.id AND r.role_key = ANY (?::text[]))',
+      [holders.roles],
     );
   });
-}
-
-/** Those whom rules name and who have no account: these are found by it. */
-async function namedWithoutAccount(db: Database, wanted: SubjectsWanted): Promise<CandidateSource> {
-  const names = namesOf(wanted);
-  const ids = names.filter(isUuid);
-  const { rows } =
-    ids.length > 0
-      ? await db.raw<{ rows: { id: string }[] }>('SELECT id FROM accounts WHERE id = ANY (?::uuid[])', [ids])
-      : { rows: [] };
-  const known = new Set(rows.map(({ id }) => id));
-  return namedOnly(names.filter((name) => !known.has(name)));
+  return merged(rows, listed(holders?.names ?? []));
 }
 
 /** Whom a rule names, of the type. */
@@ -88,7 +85,7 @@ function nameIn(principal: string, type: string): string | undefined {
 /** Those to whom a rule could allow it: whoever has one of the roles, and these. */
 interface Holders {
   roles: string[];
-  ids: string[];
+  names: string[];
 }
 
 /** Undefined: it could be anybody, since a rule allows it to all, or no rule of ours says who. */
@@ -100,12 +97,8 @@ function holdersOf({ snapshot, type, action, resource }: SubjectsWanted): Holder
   const holding = [...snapshot.rulesByRole].flatMap(([role, rules]) => (rules.some(allows) ? [role] : []));
   if (holding.includes('everyone') || holding.includes('authenticated')) return undefined;
   const inheriting = [...snapshot.lineage].filter(([, all]) => holding.some((role) => all.has(role)));
-  const named = [...snapshot.rulesByPrincipal].flatMap(([principal, rules]) =>
+  const names = [...snapshot.rulesByPrincipal].flatMap(([principal, rules]) =>
     rules.some(allows) ? (nameIn(principal, type) ?? []) : [],
   );
-  return { roles: inheriting.map(([role]) => role), ids: named.filter(isUuid) };
-}
-
-function isUuid(id: string): boolean {
-  return misfit(id, { type: 'uuid' }) === undefined;
+  return { roles: inheriting.map(([role]) => role), names };
 }

@@ -103,6 +103,24 @@ describe('attacks on searches', () => {
       );
     });
 
+    it('with a limit of 0 shows nobody and says that more follows; beyond the maximum it is the maximum', async () => {
+      for (const [path, body] of [
+        [subjectSearchPath, who],
+        [resourceSearchPath, what],
+      ] as const) {
+        const none = ok(await search(path, { ...body, page: { limit: 0 } })).body;
+        assert.deepEqual(none.results, []);
+        assert.equal(none.page.count, 0);
+        assert.notEqual(none.page.next_token, '');
+        const again = ok(await search(path, { ...body, page: { token: none.page.next_token } })).body;
+        assert.deepEqual(again.results, []);
+        const most = ok(await search(path, { ...body, page: { limit: 1e9 } })).body;
+        assert.deepEqual(most.page, { next_token: '', count: most.results.length });
+        for (const limit of [-1, 1.5, '1', null])
+          refused(await search(path, { ...body, page: { limit } }), '/page/limit');
+      }
+    });
+
     it('is decided on anew: what was taken away since is not on the next page', async () => {
       const { policy } = certified.gateway.services.live.snapshot;
       const token = await tokenOf(resourceSearchPath, what);
