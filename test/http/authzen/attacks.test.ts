@@ -475,7 +475,7 @@ describe('attacks on the decision point', () => {
 
     it('a thousand evaluations about as many accounts and rows take two queries', async () => {
       const { db } = certified.gateway.services;
-      const evaluations = Array.from({ length: 500 }, (_, at) => ({
+      const evaluations = Array.from({ length: 1000 }, (_, at) => ({
         subject: { type: 'user', id: demoId(at) },
         resource: { type: at % 2 ? 'document' : 'user', id: demoId(at + 1) },
       }));
@@ -484,7 +484,7 @@ describe('attacks on the decision point', () => {
       db.on('query', listen);
       const { body } = ok(await certified.root.post(evaluationsPath, { action: read, evaluations }));
       db.removeListener('query', listen);
-      assert.equal(body.evaluations.length, 500);
+      assert.equal(body.evaluations.length, 1000);
       const asked = queries.filter((sql) => /accounts a WHERE a\.id = ANY|"documents"/i.test(sql));
       assert.equal(asked.length, 2, queries.join('\n'));
     });
