@@ -95,6 +95,32 @@ describe('searches', () => {
         }
     });
 
+    it('find what a rule names by its id, and miss nothing that it lets through beside', async () => {
+      const { id } = await person(certified.gateway);
+      const rest = { subject: user(7), action: read };
+      const ofAccounts = async () => {
+        const ids = await idsIn('accounts');
+        const found = await resources({ ...rest, resource: { type: 'user' } });
+        const resource = (one: string) => ({ resource: { type: 'user', id: one } });
+        assert.deepEqual(found, await evaluated(ids, resource, rest));
+        return found;
+      };
+      const rule = { principal: `user:${demoId(7)}`, action: 'read', subject: 'user' };
+      const both = { $or: [{ id: demoId(3) }, { lastName: 'Vale' }] };
+      await withRule(certified.root, { ...rule, conditions: both }, async () => {
+        const found = await ofAccounts();
+        assert.ok(found.includes(demoId(3)) && found.includes(id));
+      });
+      const one = { id: { $in: [demoId(3), demoId(4)] }, lastName: { $exists: true } };
+      await withRule(certified.root, { ...rule, conditions: one }, async () => {
+        assert.deepEqual(await ofAccounts(), [demoId(3), demoId(4)]);
+      });
+      const theirs = { ...rule, subject: 'record', conditions: { id: `\${principal.department}` } };
+      await withRule(certified.root, theirs, async () => {
+        assert.deepEqual(await resources({ ...rest, resource: { type: 'record' } }), ['sales']);
+      });
+    });
+
     it('load no row that the rules do not let through', async () => {
       const { db } = certified.gateway.services;
       const queries: { sql: string; bindings: unknown[] }[] = [];
@@ -247,6 +273,19 @@ describe('searches', () => {
         .update({ createdAt: new Date(0), expiresAt: new Date(1000) });
       const asked = { subject: { type: API_KEY_TYPE }, action: read, resource: record1 };
       assert.deepEqual(await subjects(asked), []);
+      await withRule(
+        root,
+        { principal: `api-key:${revoked.id}`, action: 'read', subject: 'record' },
+        async () => {
+          await withRule(
+            root,
+            { principal: `api-key:${live.id}`, action: 'read', subject: 'record' },
+            async () => {
+              assert.deepEqual(await subjects(asked), [live.id]);
+            },
+          );
+        },
+      );
       await addRule(root, { role, action: 'read', subject: 'record' });
       assert.deepEqual(await subjects(asked), [live.id, named.id].sort());
       await withRule(
