@@ -156,7 +156,7 @@ function whatIs(
 }
 
 /** Properties as attributes: who or what it is, and the roles it has, is not theirs to say. */
-function attributesOf({ properties = {} }: Pick<Entity, 'properties'>): Record<string, unknown> {
+export function attributesOf({ properties = {} }: Pick<Entity, 'properties'>): Record<string, unknown> {
   const { id: _id, type: _type, roles: _roles, ...attributes } = properties;
   return attributes;
 }

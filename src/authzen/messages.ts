@@ -44,6 +44,21 @@ export interface ActionSearch extends Omit<Evaluation, 'action'> {
   page?: PageMessage;
 }
 
+/** What is searched for (sections 8.4.1 and 8.5.1): an `id` that is sent is passed over. */
+export type Searched = Pick<Entity, 'type' | 'properties'>;
+
+/** Which subjects of a type may do an action to a resource (section 8.4.1). */
+export interface SubjectSearch extends Omit<Evaluation, 'subject'> {
+  subject: Searched;
+  page?: PageMessage;
+}
+
+/** Which resources of a type a subject may do an action to (section 8.5.1). */
+export interface ResourceSearch extends Omit<Evaluation, 'resource'> {
+  resource: Searched;
+  page?: PageMessage;
+}
+
 /** Evaluations in one message at most. */
 export const MOST_EVALUATIONS = 1000;
 
@@ -91,6 +106,24 @@ export const batchShape = message({
 
 /** A key of `page` that is not known would be a capability that we do not have (section 8.2.1); it is passed over too. */
 const page = part({ token: text, limit: Joi.number().integer().min(0), properties });
+
+const searched = part({ type: text.required(), properties });
+
+export const subjectSearchSchema = message({
+  subject: searched.required(),
+  action: action.required(),
+  resource: entity.required(),
+  context: properties,
+  page,
+});
+
+export const resourceSearchSchema = message({
+  subject: entity.required(),
+  action: action.required(),
+  resource: searched.required(),
+  context: properties,
+  page,
+});
 
 export const actionSearchSchema = message({
   subject: entity.required(),

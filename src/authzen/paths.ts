@@ -2,6 +2,8 @@
 export const paths = {
   evaluation: '/access/v1/evaluation',
   evaluations: '/access/v1/evaluations',
+  searchSubject: '/access/v1/search/subject',
+  searchResource: '/access/v1/search/resource',
   searchAction: '/access/v1/search/action',
 } as const;
 
@@ -9,6 +11,8 @@ export const paths = {
 export const metadataParameters: Readonly<Record<string, string>> = {
   access_evaluation_endpoint: paths.evaluation,
   access_evaluations_endpoint: paths.evaluations,
+  search_subject_endpoint: paths.searchSubject,
+  search_resource_endpoint: paths.searchResource,
   search_action_endpoint: paths.searchAction,
 };
 

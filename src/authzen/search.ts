@@ -1,14 +1,52 @@
-/** The Search APIs (section 8): so far for actions. */
+/** The Search APIs (section 8): who may do it, what may be done, and what it may be done to. */
 import Joi from 'joi';
 import { type Access, endpoint, type GuardedCall, type GuardedEndpoint } from '../enforcement/access.ts';
 import type { Services } from '../services.ts';
 import { requestsOf } from './ask.ts';
-import { type ActionSearch, actionSearchSchema, searchReplyShape } from './messages.ts';
+import {
+  type ActionSearch,
+  actionSearchSchema,
+  type ResourceSearch,
+  resourceSearchSchema,
+  type SubjectSearch,
+  searchReplyShape,
+  subjectSearchSchema,
+} from './messages.ts';
 import { readPage } from './page.ts';
 import { paths } from './paths.ts';
+import { searchResources, searchSubjects } from './search-entities.ts';
 
 export function searchEndpoints(services: Services, access: Access): GuardedEndpoint[] {
+  const entityReply = searchReplyShape({ type: Joi.string(), id: Joi.string() });
   return [
+    endpoint<SubjectSearch>({
+      method: 'post',
+      path: paths.searchSubject,
+      summary: 'AuthZEN: the subjects of a type that may do an action to a resource',
+      access,
+      body: subjectSearchSchema,
+      bodyOptions: { plainJsonOnly: true },
+      reply: {
+        status: 200,
+        description: 'Page by page; none where type, action or resource is not known',
+        shape: entityReply,
+      },
+      handle: async (call) => ({ status: 200, body: await searchSubjects(services, call) }),
+    }),
+    endpoint<ResourceSearch>({
+      method: 'post',
+      path: paths.searchResource,
+      summary: 'AuthZEN: the resources of a type that a subject may do an action to',
+      access,
+      body: resourceSearchSchema,
+      bodyOptions: { plainJsonOnly: true },
+      reply: {
+        status: 200,
+        description: 'Page by page; none where subject, type or action is not known',
+        shape: entityReply,
+      },
+      handle: async (call) => ({ status: 200, body: await searchResources(services, call) }),
+    }),
     endpoint<ActionSearch>({
       method: 'post',
       path: paths.searchAction,

@@ -29,6 +29,8 @@ export interface Rows {
 export interface FilterOptions extends Rows {
   ability: Ability;
   action: string;
+  /** What rules see of the action beside its name. */
+  properties?: Facts;
   context: Facts;
   /** A dotted path: then those rows for which the action is allowed on that field. */
   field?: string;
@@ -120,7 +122,8 @@ export function filterOf(options: FilterOptions): Expression {
 
 /** Rules are folded in CASL's order, so that the last that matches a row settles it. */
 function foldRules(about: readonly AbilityRule[], options: FilterOptions): Expression {
-  const facts = requestFacts({ action: { name: options.action }, context: options.context });
+  const { action: name, properties = {}, context } = options;
+  const facts = requestFacts({ action: { name, properties }, context });
   let filter = FALSE;
   for (const { effect, rules } of runsOf(about)) {
     const conditions = rules

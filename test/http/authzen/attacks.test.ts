@@ -13,7 +13,9 @@ import {
   metadataPath,
   read,
   record1,
+  resourceSearchPath,
   startCertified,
+  subjectSearchPath,
 } from './fixture.ts';
 
 const noOne = '7b0e3c5a-5f0f-4d0e-9f6b-0d6a1d2f3c4b';
@@ -32,7 +34,7 @@ describe('attacks on the decision point', () => {
 
   describe('by who asks', () => {
     const asked = { subject: alice, action: read, resource: record1 };
-    const all = [evaluationPath, evaluationsPath, actionSearchPath];
+    const all = [evaluationPath, evaluationsPath, actionSearchPath, subjectSearchPath, resourceSearchPath];
 
     it('nobody gets an answer unidentified, nor with a token that is made up, before anything is read', async () => {
       for (const path of all)
@@ -473,7 +475,7 @@ describe('attacks on the decision point', () => {
 
     it('a thousand evaluations about as many accounts and rows take two queries', async () => {
       const { db } = certified.gateway.services;
-      const evaluations = Array.from({ length: 500 }, (_, at) => ({
+      const evaluations = Array.from({ length: 1000 }, (_, at) => ({
         subject: { type: 'user', id: demoId(at) },
         resource: { type: at % 2 ? 'document' : 'user', id: demoId(at + 1) },
       }));
@@ -482,7 +484,7 @@ describe('attacks on the decision point', () => {
       db.on('query', listen);
       const { body } = ok(await certified.root.post(evaluationsPath, { action: read, evaluations }));
       db.removeListener('query', listen);
-      assert.equal(body.evaluations.length, 500);
+      assert.equal(body.evaluations.length, 1000);
       const asked = queries.filter((sql) => /accounts a WHERE a\.id = ANY|"documents"/i.test(sql));
       assert.equal(asked.length, 2, queries.join('\n'));
     });
@@ -621,6 +623,8 @@ describe('attacks on the decision point', () => {
         policy_decision_point: 'https://pdp.example.com/tenant1/(a)',
         access_evaluation_endpoint: 'https://pdp.example.com/tenant1/(a)/access/v1/evaluation',
         access_evaluations_endpoint: 'https://pdp.example.com/tenant1/(a)/access/v1/evaluations',
+        search_subject_endpoint: 'https://pdp.example.com/tenant1/(a)/access/v1/search/subject',
+        search_resource_endpoint: 'https://pdp.example.com/tenant1/(a)/access/v1/search/resource',
         search_action_endpoint: 'https://pdp.example.com/tenant1/(a)/access/v1/search/action',
       });
       assert.equal(taken.text, there.text);

@@ -14,7 +14,9 @@ import {
   read,
   record1,
   record2,
+  resourceSearchPath,
   startCertified,
+  subjectSearchPath,
   write,
 } from './fixture.ts';
 
@@ -31,6 +33,8 @@ describe('the AuthZEN certification scenario', () => {
     certified.root.post(evaluationPath, body, headers);
   const evaluateAll = (body: unknown) => certified.root.post(evaluationsPath, body);
   const search = (body: unknown) => certified.root.post(actionSearchPath, body);
+  const searchSubjects = (body: unknown) => certified.root.post(subjectSearchPath, body);
+  const searchResources = (body: unknown) => certified.root.post(resourceSearchPath, body);
 
   const isJson = ({ status, headers }: Answer) => {
     assert.equal(status, 200);
@@ -53,6 +57,20 @@ describe('the AuthZEN certification scenario', () => {
       answer.body.results,
       names.map((name) => ({ name })),
     );
+  };
+  /** At least these, and nothing of another type (4.2.1, 4.3.1). */
+  const findsAmong = (answer: Answer, type: string, ...ids: string[]) => {
+    isJson(answer);
+    const found: { type: string; id: string }[] = answer.body.results;
+    assert.ok(
+      found.every((one) => one.type === type && typeof one.id === 'string'),
+      JSON.stringify(found),
+    );
+    for (const id of ids)
+      assert.ok(
+        found.some((one) => one.id === id),
+        `${id} in ${JSON.stringify(found)}`,
+      );
   };
   const refused = ({ status, body }: Answer) => assert.equal(status, 400, JSON.stringify(body));
 
@@ -244,12 +262,121 @@ describe('the AuthZEN certification scenario', () => {
     });
   });
 
+  const context = { time: '2025-06-27T18:03-07:00', ip: '192.168.1.1' };
+
+  describe('Search for subjects', () => {
+    const asked = { subject: { type: 'user' }, action: read, resource: record1 };
+    it('4.2.1 finds who may do it', async () => {
+      findsAmong(await searchSubjects(asked), 'user', 'alice', 'bob');
+    });
+    it('4.2.2 takes a context, 4.2.3 passes over an id: the results are the same', async () => {
+      const { results } = (await searchSubjects(asked)).body;
+      for (const part of [{ context }, { subject: alice }, { subject: { type: 'user', id: 7 } }])
+        assert.deepEqual((await searchSubjects({ ...asked, ...part })).body, { results });
+    });
+    it('4.2.4 minds the properties of the resource', async () => {
+      const answer = await searchSubjects({ ...asked, action: write, resource: archived });
+      findsAmong(answer, 'user', 'bob');
+      assert.equal(
+        answer.body.results.some(({ id }: { id: string }) => id === 'alice'),
+        false,
+      );
+    });
+    it('4.5.1 to 4.5.3 answer page by page', async () => {
+      let page: object = { limit: 1 };
+      const found: string[] = [];
+      for (;;) {
+        const answer = await searchSubjects({ ...asked, page });
+        isJson(answer);
+        const { results, page: given } = answer.body;
+        assert.equal(given.count, results.length);
+        found.push(...results.map(({ id }: { id: string }) => id));
+        if (given.next_token === '') break;
+        assert.equal(results.length, 1);
+        page = { token: given.next_token };
+      }
+      const whole = (await searchSubjects(asked)).body.results;
+      assert.deepEqual(
+        found,
+        whole.map(({ id }: { id: string }) => id),
+      );
+    });
+    it('4.6.1 and 4.6.2 find nobody for what is not known, and that is no error', async () => {
+      for (const part of [
+        { subject: { type: 'spaceship' } },
+        { resource: { type: 'spaceship', id: 'record-1' } },
+        { resource: { type: 'document', id: '7b0e3c5a-5f0f-4d0e-9f6b-0d6a1d2f3c4b' } },
+        { action: { name: 'teleport' } },
+      ])
+        finds(await searchSubjects({ ...asked, ...part }));
+    });
+    it('4.7.1 and 4.7.2 refuse what is not complete', async () => {
+      const { subject, action, resource } = asked;
+      for (const body of [
+        { subject, resource },
+        { subject, action },
+        { action, resource },
+        { subject: {}, action, resource },
+        { subject, action: {}, resource },
+        { subject, action, resource: { type: 'record' } },
+      ])
+        refused(await searchSubjects(body));
+    });
+  });
+
+  describe('Search for resources', () => {
+    const asked = { subject: alice, action: read, resource: { type: 'record' } };
+    it('4.3.1 finds to what it may be done', async () => {
+      findsAmong(await searchResources(asked), 'record', 'record-1');
+    });
+    it('4.3.2 takes a context, 4.3.3 passes over an id: the results are the same', async () => {
+      const { results } = (await searchResources(asked)).body;
+      for (const part of [{ context }, { resource: record1 }, { resource: { type: 'record', id: null } }])
+        assert.deepEqual((await searchResources({ ...asked, ...part })).body, { results });
+    });
+    it('4.3.4 minds the properties of the subject', async () => {
+      findsAmong(
+        await searchResources({ ...asked, subject: bobAsAdmin, action: write }),
+        'record',
+        'record-2',
+      );
+    });
+    it('4.5.1 to 4.5.3 answer page by page', async () => {
+      const first = await searchResources({ ...asked, page: { limit: 1 } });
+      findsAmong(first, 'record', 'record-1');
+      const { next_token: token } = first.body.page;
+      assert.ok(typeof token === 'string' && token !== '');
+      const second = await searchResources({ ...asked, page: { token } });
+      assert.deepEqual(second.body, { page: { next_token: '', count: 1 }, results: [record2] });
+    });
+    it('4.6.1 and 4.6.2 find nothing for what is not known, and that is no error', async () => {
+      for (const part of [
+        { subject: { type: 'user', id: 'nonexistent-user' } },
+        { subject: { type: 'spaceship', id: 'alice' } },
+        { resource: { type: 'spaceship' } },
+        { action: { name: 'teleport' } },
+      ])
+        finds(await searchResources({ ...asked, ...part }));
+    });
+    it('4.7.1 and 4.7.2 refuse what is not complete', async () => {
+      const { subject, action, resource } = asked;
+      for (const body of [
+        { action, resource },
+        { subject, resource },
+        { subject, action },
+        { subject: { type: 'user' }, action, resource },
+        { subject, action: {}, resource },
+        { subject, action, resource: {} },
+      ])
+        refused(await searchResources(body));
+    });
+  });
+
   describe('Search for actions', () => {
     it('4.4.1 finds what may be done', async () => {
       finds(await search({ subject: alice, resource: record1 }), 'read', 'write');
     });
     it('4.4.2 takes a context', async () => {
-      const context = { time: '2025-06-27T18:03-07:00', ip: '192.168.1.1' };
       finds(await search({ subject: alice, resource: record1, context }), 'read', 'write');
     });
     it('4.4.3 minds properties', async () => {
@@ -288,7 +415,13 @@ describe('the AuthZEN certification scenario', () => {
   describe('Transport', () => {
     it('5 answers application/json with 200, and identifies the request', async () => {
       const body = { subject: alice, action: read, resource: record1 };
-      for (const path of [evaluationPath, evaluationsPath, actionSearchPath]) {
+      for (const path of [
+        evaluationPath,
+        evaluationsPath,
+        actionSearchPath,
+        subjectSearchPath,
+        resourceSearchPath,
+      ]) {
         const answer = await certified.root.post(path, body, { 'x-request-id': 'one' });
         isJson(answer);
         assert.equal(answer.headers.get('x-request-id'), 'one');
@@ -304,6 +437,8 @@ describe('the AuthZEN certification scenario', () => {
         policy_decision_point: PUBLIC_URL,
         access_evaluation_endpoint: `${PUBLIC_URL}${evaluationPath}`,
         access_evaluations_endpoint: `${PUBLIC_URL}${evaluationsPath}`,
+        search_subject_endpoint: `${PUBLIC_URL}${subjectSearchPath}`,
+        search_resource_endpoint: `${PUBLIC_URL}${resourceSearchPath}`,
         search_action_endpoint: `${PUBLIC_URL}${actionSearchPath}`,
       });
       assert.match(answer.headers.get('cache-control') ?? '', /max-age=\d+/);

@@ -5,6 +5,8 @@ import { addRule, ok, typesPath } from '../admin/staff.ts';
 export const evaluationPath = '/access/v1/evaluation';
 export const evaluationsPath = '/access/v1/evaluations';
 export const actionSearchPath = '/access/v1/search/action';
+export const subjectSearchPath = '/access/v1/search/subject';
+export const resourceSearchPath = '/access/v1/search/resource';
 export const metadataPath = '/.well-known/authzen-configuration';
 
 export const alice = { type: 'user', id: 'alice' };
@@ -39,9 +41,12 @@ export async function startCertified(env: Record<string, string> = {}): Promise<
     201,
   );
   const isLive = { status: { $ne: 'archived' } };
+  // Records are kept elsewhere: the gateway knows of those that a rule names.
+  const known = { id: { $in: [record1.id, record2.id] } };
   for (const rule of [
-    { principal: 'user:alice', action: 'read' },
-    { principal: 'user:bob', action: 'read' },
+    { principal: 'user:alice', action: 'read', conditions: known },
+    { principal: 'user:bob', action: 'read', conditions: known },
+    { principal: 'user:bob', action: 'write', conditions: { id: record2.id } },
     { principal: 'user:alice', action: 'write', conditions: isLive },
     { principal: 'user:alice', action: 'delete', when: { 'action.soft': true } },
     {
