@@ -1,7 +1,7 @@
 /** Resource types and roles of a policy document: everything that is wrong with them, with pointers into it. */
 import type { Problem } from '../errors.ts';
 import { misfit } from './attributes.ts';
-import { ACCOUNT_TYPE, builtInTypes } from './built-in.ts';
+import { builtInTypes } from './built-in.ts';
 import { isSafePath } from './condition.ts';
 import { escapePointer } from './parse-condition.ts';
 import { ANY_ACTION, ANY_TYPE, builtInRoles, type Policy, type ResourceType, type Role } from './policy.ts';
@@ -98,7 +98,8 @@ function checkBuiltIns(types: ResourceType[]): Problem[] {
         code: 'built_in',
         message: `must keep ${name} of type ${wanted.attributes[name]?.type}`,
       })),
-      ...(wanted.type === ACCOUNT_TYPE && found.evaluator !== 'casl'
+      // What is asked about these is also asked of the rules, such as whether somebody could still change the policy.
+      ...(found.evaluator !== 'casl'
         ? [{ pointer: `${base}/evaluator`, code: 'built_in', message: 'must stay casl' }]
         : []),
     ];
