@@ -228,6 +228,21 @@ export const settings = {
     default: 1000,
     meaning: 'how long an evaluator of your own may take; then the decision is denied',
   },
+  SHADOW_CONCURRENCY: {
+    schema: Joi.number().integer().min(1).max(1000),
+    default: 16,
+    meaning: 'decisions that shadows are asked about at once',
+  },
+  SHADOW_QUEUE: {
+    schema: Joi.number().integer().min(0).max(1_000_000),
+    default: 1000,
+    meaning: 'decisions that wait for a shadow at most; beyond it they are dropped, and counted',
+  },
+  SHADOW_TIMEOUT_MS: {
+    schema: Joi.number().integer().min(1).max(60_000),
+    default: 1000,
+    meaning: 'how long a shadow may take; then it is in doubt',
+  },
   AUTHZEN_REMOTE_URL: {
     schema: remoteUrl,
     meaning: 'another AuthZEN decision point, asked about resource types whose evaluator is authzen-remote',
@@ -324,6 +339,7 @@ export interface Config {
   authzenPublic: boolean;
   evaluators: string[];
   evaluatorTimeoutMs: number;
+  shadow: { concurrency: number; queue: number; timeoutMs: number };
   /** Undefined: there is no other decision point. */
   authzenRemote:
     | {
@@ -463,6 +479,11 @@ function toConfig(values: Values): Config {
     authzenPublic: v.AUTHZEN_PUBLIC,
     evaluators: v.EVALUATORS,
     evaluatorTimeoutMs: v.EVALUATOR_TIMEOUT_MS,
+    shadow: Object.freeze({
+      concurrency: v.SHADOW_CONCURRENCY,
+      queue: v.SHADOW_QUEUE,
+      timeoutMs: v.SHADOW_TIMEOUT_MS,
+    }),
     authzenRemote:
       v.AUTHZEN_REMOTE_URL &&
       Object.freeze({

@@ -4,9 +4,11 @@ import type { Logger } from 'pino';
 import { passwordHasher } from './accounts/password.ts';
 import { DecisionLog } from './audit/decision-log.ts';
 import { keepDecisionPartitions } from './audit/decision-partitions.ts';
+import { DisagreementLog } from './audit/disagreement-log.ts';
 import type { Config } from './config.ts';
 import { abilityCache } from './decision/ability-cache.ts';
 import { type DecisionRecord, decisionPoint } from './decision/decide.ts';
+import { shadows } from './decision/shadow.ts';
 import { sourcesOf } from './demo/endpoints.ts';
 import { checkSources } from './enforcement/check-sources.ts';
 import { gatekeeper } from './enforcement/gatekeeper.ts';
@@ -102,11 +104,21 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   );
   const abilityOf = abilityCache({ shared, onLookup: (tier) => metrics.abilityLookups.add(tier) });
   const decisionLog = openDecisionLog(config, storage, logger, metrics);
+  const evaluators = makeEvaluators({ abilityOf, ...more });
+  const disagreements = openDisagreementLog(config, db, logger);
+  const shadow = shadows({
+    evaluators,
+    ...config.shadow,
+    onOutcome: (evaluator, outcome) => metrics.shadowDecisions.inc({ evaluator, outcome }),
+    onDisagreement: (disagreement) => disagreements.note(disagreement),
+  });
   const decisions = decisionPoint({
-    evaluators: makeEvaluators({ abilityOf, ...more }),
+    evaluators,
     record: (entry) => {
       measure(entry, metrics, logger);
-      return decisionLog.note(entry);
+      const id = decisionLog.note(entry);
+      shadow.note(entry, id);
+      return id;
     },
   });
   const gate = gatekeeper({
@@ -157,6 +169,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     /** Decisions as they would be at an instant, recorded nowhere. */
     decisionsAt: (atMs: number) => decisionsAt(atMs, more),
     decisionLog,
+    disagreements,
     gatekeeper: gate,
     requireAccess: requireAccessWith(gate, abilityOf),
     allowedOrigins: [
@@ -184,6 +197,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       oldSessions.stop();
       decisionPartitions.stop();
       await decisionLog.close();
+      await disagreements.close();
       more.remote?.close();
       await feed.close();
       await shared.close();
@@ -225,6 +239,15 @@ function openDecisionLog(
         { err: cause },
         'the decision log cannot be written; decisions wait, the oldest are dropped',
       ),
+  });
+}
+
+function openDisagreementLog({ decisionLog }: Config, db: Database, logger: Logger): DisagreementLog {
+  return new DisagreementLog({
+    db,
+    keptDays: decisionLog.retentionDays,
+    onKept: (disagreement) => logger.warn({ disagreement }, 'the shadow disagrees'),
+    onTrouble: (cause) => logger.warn({ err: cause }, 'disagreements of shadows cannot be kept'),
   });
 }
 

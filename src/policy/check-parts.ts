@@ -52,6 +52,7 @@ function checkType(type: ResourceType, base: string, evaluators: readonly string
       message: `is not an evaluator; there are ${evaluators.join(', ')}`,
     });
   }
+  problems.push(...checkShadow(type, base, evaluators));
   for (const [name, spec] of Object.entries(type.attributes)) {
     const pointer = `${base}/attributes/${escapePointer(name)}`;
     if (!isSafePath(name) || name.includes('.'))
@@ -71,6 +72,25 @@ function checkType(type: ResourceType, base: string, evaluators: readonly string
       });
   }
   return problems;
+}
+
+function checkShadow(
+  { evaluator, shadow }: ResourceType,
+  base: string,
+  evaluators: readonly string[],
+): Problem[] {
+  if (shadow === undefined) return [];
+  const pointer = `${base}/shadow`;
+  if (!evaluators.includes(shadow))
+    return [
+      {
+        pointer,
+        code: 'unknown_evaluator',
+        message: `is not an evaluator; there are ${evaluators.join(', ')}`,
+      },
+    ];
+  if (shadow !== evaluator) return [];
+  return [{ pointer, code: 'shape', message: 'must be another one than the evaluator' }];
 }
 
 /** The gateway asks about these itself, so a policy without them would deny its own administrators. */
