@@ -46,12 +46,15 @@ export function completed(given: OwnEvaluator, timeoutMs: number): Evaluator {
   });
   return {
     ...whole,
-    permittedFields: (snapshot, request, fields) =>
-      given.permittedFields
-        ? inTime(given.permittedFields(snapshot, request, fields), timeoutMs)
-        : whole.permittedFields(snapshot, request, fields),
-    possible: (snapshot, principal, action, type) =>
-      given.possible ? inTime(given.possible(snapshot, principal, action, type), timeoutMs) : true,
+    permittedFields: async (snapshot, request, fields) => {
+      if (!given.permittedFields) return whole.permittedFields(snapshot, request, fields);
+      const permitted: unknown = await inTime(given.permittedFields(snapshot, request, fields), timeoutMs);
+      if (!(permitted instanceof Set)) throw new Error('the evaluator answered no Set of fields');
+      return new Set(fields.filter((field) => permitted.has(field)));
+    },
+    possible: async (snapshot, principal, action, type) =>
+      !given.possible ||
+      (await inTime(given.possible(snapshot, principal, action, type), timeoutMs)) === true,
   };
 }
 
