@@ -38,6 +38,16 @@ const redisUrl = Joi.string()
   .pattern(/^(rediss?:\/\/[^\s,]+(,\s*rediss?:\/\/[^\s,]+)*|redis\+sentinel:\/\/[^\s/]+\/\S+)$/)
   .messages({ 'string.pattern.base': 'must be redis://, rediss://, several of them or redis+sentinel://' });
 
+/** A fixed place: credentials are a setting of their own, and a query would be lost. */
+const remoteUrl = Joi.string()
+  .uri({ scheme: ['http', 'https'] })
+  .custom((text: string, helpers) => {
+    const { username, password, search, hash } = new URL(text);
+    return username || password || search || hash
+      ? helpers.message({ custom: 'must have no user, password, query or fragment' })
+      : text;
+  });
+
 /** Every setting there is. A function for those defaults that depend on another setting. */
 export const settings = {
   NODE_ENV: {
@@ -207,6 +217,56 @@ export const settings = {
     default: false,
     meaning: 'whoever reaches the gateway may ask for decisions at /access/v1; for a private network only',
   },
+  EVALUATORS: {
+    schema: list,
+    default: '',
+    meaning:
+      'modules with evaluators of your own, comma separated; `castellan serve --evaluator` adds to them',
+  },
+  EVALUATOR_TIMEOUT_MS: {
+    schema: Joi.number().integer().min(1).max(60_000),
+    default: 1000,
+    meaning: 'how long an evaluator of your own may take; then the decision is denied',
+  },
+  SHADOW_CONCURRENCY: {
+    schema: Joi.number().integer().min(1).max(1000),
+    default: 16,
+    meaning: 'decisions that shadows are asked about at once',
+  },
+  SHADOW_QUEUE: {
+    schema: Joi.number().integer().min(0).max(1_000_000),
+    default: 1000,
+    meaning: 'decisions that wait for a shadow at most; beyond it they are dropped, and counted',
+  },
+  SHADOW_TIMEOUT_MS: {
+    schema: Joi.number().integer().min(1).max(60_000),
+    default: 1000,
+    meaning: 'how long a shadow may take; then it is in doubt',
+  },
+  AUTHZEN_REMOTE_URL: {
+    schema: remoteUrl,
+    meaning: 'another AuthZEN decision point, asked about resource types whose evaluator is authzen-remote',
+  },
+  AUTHZEN_REMOTE_AUTHORIZATION: {
+    schema: Joi.string()
+      .pattern(/^[\x21-\x7e][\x20-\x7e]*$/)
+      .messages({ 'string.pattern.base': 'must be the value of a header, in ASCII and on one line' }),
+    secret: true,
+    meaning: 'what is sent to it as Authorization, such as "Bearer <token>"',
+  },
+  AUTHZEN_REMOTE_TIMEOUT_MS: {
+    schema: Joi.number().integer().min(1).max(60_000),
+    default: 1000,
+    meaning: 'how long it is waited for, all attempts together; then the decision is denied',
+  },
+  AUTHZEN_REMOTE_ROLES_PROPERTY: {
+    schema: Joi.string().pattern(/^[A-Za-z][A-Za-z0-9._-]{0,99}$/),
+    default: 'roles',
+    meaning: 'the property of the subject in which it finds the roles; Cerbos: cerbos.roles',
+  },
+  AUTHZEN_REMOTE_CA: { schema: Joi.string(), meaning: 'file of the authorities (PEM) that it is trusted by' },
+  AUTHZEN_REMOTE_CERT: { schema: Joi.string(), meaning: 'file of the certificate (PEM) that is shown to it' },
+  AUTHZEN_REMOTE_KEY: { schema: Joi.string(), meaning: 'file of the key (PEM) of that certificate' },
   DECISION_LOG: {
     schema: Joi.string().valid('off', 'denials', 'sample', 'all'),
     default: 'denials',
@@ -277,6 +337,21 @@ export interface Config {
   minRevisionWaitMs: number;
   hideForbidden: boolean;
   authzenPublic: boolean;
+  evaluators: string[];
+  evaluatorTimeoutMs: number;
+  shadow: { concurrency: number; queue: number; timeoutMs: number };
+  /** Undefined: there is no other decision point. */
+  authzenRemote:
+    | {
+        url: string;
+        authorization: string | undefined;
+        timeoutMs: number;
+        rolesProperty: string;
+        caFile: string | undefined;
+        certFile: string | undefined;
+        keyFile: string | undefined;
+      }
+    | undefined;
   decisionLog: {
     mode: 'off' | 'denials' | 'sample' | 'all';
     sample: number;
@@ -338,7 +413,14 @@ function readSettings(env: NodeJS.ProcessEnv): Values {
       'DEMO: must be false with NODE_ENV=production; everybody knows the passwords of the demo',
     );
   }
+  refuseHalfIdentity(values);
   return values as Values;
+}
+
+function refuseHalfIdentity(values: Partial<Values>): void {
+  const { AUTHZEN_REMOTE_CERT: cert, AUTHZEN_REMOTE_KEY: key } = values;
+  if ((cert === undefined) !== (key === undefined))
+    throw new ConfigError('AUTHZEN_REMOTE_CERT: goes with AUTHZEN_REMOTE_KEY; set both or none');
 }
 
 function settingEntries(): [SettingName, Setting][] {
@@ -395,6 +477,24 @@ function toConfig(values: Values): Config {
     minRevisionWaitMs: v.MIN_REVISION_WAIT_MS,
     hideForbidden: v.HIDE_FORBIDDEN,
     authzenPublic: v.AUTHZEN_PUBLIC,
+    evaluators: v.EVALUATORS,
+    evaluatorTimeoutMs: v.EVALUATOR_TIMEOUT_MS,
+    shadow: Object.freeze({
+      concurrency: v.SHADOW_CONCURRENCY,
+      queue: v.SHADOW_QUEUE,
+      timeoutMs: v.SHADOW_TIMEOUT_MS,
+    }),
+    authzenRemote:
+      v.AUTHZEN_REMOTE_URL &&
+      Object.freeze({
+        url: v.AUTHZEN_REMOTE_URL,
+        authorization: v.AUTHZEN_REMOTE_AUTHORIZATION,
+        timeoutMs: v.AUTHZEN_REMOTE_TIMEOUT_MS,
+        rolesProperty: v.AUTHZEN_REMOTE_ROLES_PROPERTY,
+        caFile: v.AUTHZEN_REMOTE_CA,
+        certFile: v.AUTHZEN_REMOTE_CERT,
+        keyFile: v.AUTHZEN_REMOTE_KEY,
+      }),
     decisionLog: Object.freeze({
       mode: v.DECISION_LOG,
       sample: v.DECISION_LOG_SAMPLE,

@@ -1,12 +1,14 @@
 /** Starts and stops the process; nothing else. */
 import type { RequestListener, Server } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
+import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { demoAccounts, seedDemo } from '../seeds/demo.ts';
 import { makeListener } from './app.ts';
 import { failureLine } from './cli/failure-line.ts';
 import { type Config, loadConfig } from './config.ts';
-import { evaluatorNames } from './evaluators/index.ts';
+import { namesWith } from './evaluators/index.ts';
+import { openEvaluators } from './evaluators/open.ts';
 import { publicUrlOf } from './http/public-url.ts';
 import { makeServer } from './http/server.ts';
 import { beginPolicy } from './policy/begin.ts';
@@ -26,11 +28,12 @@ async function serve(config: Config): Promise<void> {
   const open: { close(): Promise<void> }[] = [];
   try {
     const logger = pino({ level: config.logLevel });
+    const evaluators = namesWith(await openEvaluators(config));
     await refuseTakenPort(config);
     const storage = await openStorage(config, (line) => logger.debug(line));
     open.unshift(storage);
     if (await mayChangeTrail(storage.db)) logger.warn(TRAIL_WARNING);
-    await beginPolicy(storage.db, { demo: config.demo, evaluators: evaluatorNames });
+    await beginPolicy(storage.db, { demo: config.demo, evaluators });
     if (config.demo && (await isDemoUnseeded(storage.db))) await seedDemo(storage.db, config.password);
     const services = await makeServices(config, storage, logger);
     open.unshift(services);
@@ -43,6 +46,17 @@ async function serve(config: Config): Promise<void> {
     setTimeout(giveUp, config.shutdownGraceMs + CLOSE_TIMEOUT_MS);
     for (const part of open) await part.close();
   }
+}
+
+/** With those that `--evaluator` names, behind `serve` or alone. */
+function withEvaluators(config: Config, args: string[]): Config {
+  const { evaluator = [] } = parseArgs({
+    args,
+    options: { evaluator: { type: 'string', multiple: true } },
+    strict: false,
+  }).values;
+  const named = evaluator.filter((path) => typeof path === 'string');
+  return Object.freeze({ ...config, evaluators: [...config.evaluators, ...named] });
 }
 
 /** Before a database is started and seeded for nothing. Throws as `listen` would. */
@@ -114,7 +128,7 @@ function printWelcome(url: string, demo: boolean): void {
 }
 
 try {
-  await serve(loadConfig());
+  await serve(withEvaluators(loadConfig(), process.argv.slice(2)));
   process.exit(0);
 } catch (cause) {
   process.stderr.write(`castellan: ${failureLine(cause)}\n`);

@@ -4,16 +4,22 @@ import type { Logger } from 'pino';
 import { passwordHasher } from './accounts/password.ts';
 import { DecisionLog } from './audit/decision-log.ts';
 import { keepDecisionPartitions } from './audit/decision-partitions.ts';
+import { DisagreementLog } from './audit/disagreement-log.ts';
 import type { Config } from './config.ts';
 import { abilityCache } from './decision/ability-cache.ts';
 import { type DecisionRecord, decisionPoint } from './decision/decide.ts';
+import { shadows } from './decision/shadow.ts';
 import { sourcesOf } from './demo/endpoints.ts';
 import { checkSources } from './enforcement/check-sources.ts';
 import { gatekeeper } from './enforcement/gatekeeper.ts';
 import { guard } from './enforcement/guard.ts';
 import { requireAccessWith } from './enforcement/require-access.ts';
 import { tableCheck } from './enforcement/table-check.ts';
-import { evaluatorNames, makeEvaluators } from './evaluators/index.ts';
+import { REMOTE } from './evaluators/authzen-remote.ts';
+import { decisionsAt } from './evaluators/decisions-at.ts';
+import { makeEvaluators, namesWith } from './evaluators/index.ts';
+import { openEvaluators } from './evaluators/open.ts';
+import type { RemotePoint } from './evaluators/remote/decision-point.ts';
 import { jsonBodyReader } from './http/json-body.ts';
 import { type Metrics, makeMetrics } from './http/metrics.ts';
 import type { Check } from './http/operations.ts';
@@ -21,6 +27,7 @@ import { type Change, ChangeFeed } from './policy/change-feed.ts';
 import type { TableCheck } from './policy/compile.ts';
 import { LivePolicy } from './policy/live-policy.ts';
 import { pastSnapshots } from './policy/past-snapshots.ts';
+import type { Snapshot } from './policy/snapshot.ts';
 import { LiveApiKeys } from './sessions/live-api-keys.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
 import { keepRemovingOldSessions } from './sessions/remove-old.ts';
@@ -86,14 +93,32 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   const apiKeys = new LiveApiKeys({ db });
   const sources = sourcesOf(config);
   await checkSources(db, sources);
-  const live = makeLivePolicy(config, db, tableCheck(sources), logger, metrics);
+  const more = await openEvaluators(config, (outcome) => metrics.remoteCalls.inc({ outcome }));
+  const evaluatorNames = namesWith(more);
+  const live = makeLivePolicy(
+    config,
+    db,
+    { evaluators: evaluatorNames, tables: tableCheck(sources) },
+    logger,
+    metrics,
+  );
   const abilityOf = abilityCache({ shared, onLookup: (tier) => metrics.abilityLookups.add(tier) });
   const decisionLog = openDecisionLog(config, storage, logger, metrics);
+  const evaluators = makeEvaluators({ abilityOf, ...more });
+  const disagreements = openDisagreementLog(config, db, logger);
+  const shadow = shadows({
+    evaluators,
+    ...config.shadow,
+    onOutcome: (evaluator, outcome) => metrics.shadowDecisions.inc({ evaluator, outcome }),
+    onDisagreement: (disagreement) => disagreements.note(disagreement),
+  });
   const decisions = decisionPoint({
-    evaluators: makeEvaluators({ abilityOf }),
+    evaluators,
     record: (entry) => {
       measure(entry, metrics, logger);
-      return decisionLog.note(entry);
+      const id = decisionLog.note(entry);
+      shadow.note(entry, id);
+      return id;
     },
   });
   const gate = gatekeeper({
@@ -141,7 +166,10 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     passwords: passwordHasher(config.password),
     abilityOf,
     decisions,
+    /** Decisions as they would be at an instant, recorded nowhere. */
+    decisionsAt: (atMs: number) => decisionsAt(atMs, more),
     decisionLog,
+    disagreements,
     gatekeeper: gate,
     requireAccess: requireAccessWith(gate, abilityOf),
     allowedOrigins: [
@@ -157,7 +185,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     evaluatorNames,
     snapshotAt: pastSnapshots({ db, live, evaluators: evaluatorNames }),
     sources,
-    checks: healthChecks(config, db, live, feed, shared),
+    checks: healthChecks(config, { db, live, feed, shared, remote: more.remote }),
     refreshGauges: () => {
       metrics.revision.set(live.health().revision);
       metrics.feedLagSeconds.set(feed.health().polledMsAgo / 1000);
@@ -169,6 +197,8 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       oldSessions.stop();
       decisionPartitions.stop();
       await decisionLog.close();
+      await disagreements.close();
+      more.remote?.close();
       await feed.close();
       await shared.close();
     },
@@ -212,20 +242,32 @@ function openDecisionLog(
   });
 }
 
+function openDisagreementLog({ decisionLog }: Config, db: Database, logger: Logger): DisagreementLog {
+  return new DisagreementLog({
+    db,
+    keptDays: decisionLog.retentionDays,
+    onKept: (disagreement) => logger.warn({ disagreement }, 'the shadow disagrees'),
+    onTrouble: (cause) => logger.warn({ err: cause }, 'disagreements of shadows cannot be kept'),
+  });
+}
+
 function makeLivePolicy(
   config: Config,
   db: Database,
-  tables: TableCheck,
+  checks: { evaluators: readonly string[]; tables: TableCheck },
   logger: Logger,
   metrics: Metrics,
 ): LivePolicy {
   return new LivePolicy({
     db,
-    tables,
-    evaluators: evaluatorNames,
+    ...checks,
     staleAfterMs: config.policyStaleSeconds * 1000,
-    onAdopted: ({ revision, policy }) =>
-      logger.info({ revision, rules: policy.rules.length }, 'policy in force'),
+    onAdopted: (snapshot) => {
+      const { revision, policy } = snapshot;
+      logger.info({ revision, rules: policy.rules.length }, 'policy in force');
+      const unanswered = unansweredIn(config, snapshot);
+      if (unanswered) logger.warn(unanswered);
+    },
     onFailure: (revision, cause) => {
       metrics.policyFailures.inc();
       logger.error({ revision, err: cause }, 'this revision cannot be put in force; the one before stays');
@@ -262,13 +304,22 @@ function measure(
     );
 }
 
-function healthChecks(
-  config: Config,
-  db: Database,
-  live: LivePolicy,
-  feed: ChangeFeed,
-  shared: SharedCache,
-): Check[] {
+/** What nobody decides about on this node, in words; nodes may differ, so that a policy may say it all the same. */
+function unansweredIn({ authzenRemote }: Config, { policy }: Snapshot): string | undefined {
+  const types = policy.resourceTypes.filter(({ evaluator }) => evaluator === REMOTE).map(({ type }) => type);
+  if (authzenRemote || types.length === 0) return undefined;
+  return `AUTHZEN_REMOTE_URL is not set, so everything about ${types.join(', ')} is denied on this node`;
+}
+
+interface Checked {
+  db: Database;
+  live: LivePolicy;
+  feed: ChangeFeed;
+  shared: SharedCache;
+  remote: RemotePoint | undefined;
+}
+
+function healthChecks(config: Config, { db, live, feed, shared, remote }: Checked): Check[] {
   return [
     { name: 'postgres', check: async () => ({ ok: Boolean(await db.raw('SELECT 1').timeout(2000)) }) },
     {
@@ -281,7 +332,9 @@ function healthChecks(
           ok: !stale,
           detail:
             wrong ??
-            (stale ? `not confirmed for ${Math.round(confirmedMsAgo / 1000)} s` : `revision ${revision}`),
+            (stale
+              ? `not confirmed for ${Math.round(confirmedMsAgo / 1000)} s`
+              : (unansweredIn(config, live.snapshot) ?? `revision ${revision}`)),
         };
       },
     },
@@ -289,6 +342,17 @@ function healthChecks(
       name: 'feed',
       check: () => ({ ok: true, detail: feed.health().listening ? 'listening' : 'not listening; polling' }),
     },
+    ...(remote
+      ? [
+          {
+            name: 'authzen-remote',
+            check: () => ({
+              ok: true,
+              detail: remote.state === 'closed' ? 'asked' : 'failing; what it decides is denied',
+            }),
+          },
+        ]
+      : []),
     ...(config.redisUrl
       ? [
           {

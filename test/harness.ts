@@ -12,7 +12,8 @@ import supertest from 'supertest';
 import { demoAccounts, seedDemo } from '../seeds/demo.ts';
 import { makeListener } from '../src/app.ts';
 import { type Config, loadConfig } from '../src/config.ts';
-import { evaluatorNames } from '../src/evaluators/index.ts';
+import { namesWith } from '../src/evaluators/index.ts';
+import { openEvaluators } from '../src/evaluators/open.ts';
 import { makeServer } from '../src/http/server.ts';
 import { beginPolicy } from '../src/policy/begin.ts';
 import { makeServices, openStorage, type Services } from '../src/services.ts';
@@ -149,7 +150,8 @@ export async function startGateway({
 }
 
 async function begin(config: Config, db: Parameters<typeof seedDemo>[0]): Promise<void> {
-  if (!(await beginPolicy(db, { demo: config.demo, evaluators: evaluatorNames }))) return;
+  const evaluators = namesWith(await openEvaluators(config));
+  if (!(await beginPolicy(db, { demo: config.demo, evaluators }))) return;
   if (config.demo) await seedDemo(db, config.password);
 }
 

@@ -9,6 +9,7 @@ import { ACCOUNT_TYPE, API_KEY_TYPE } from '../policy/built-in.ts';
 import type { Services } from '../services.ts';
 import { findApiKey } from './api-key.ts';
 import { type DecisionRow, decisionAttributes, findDecision, storedRequest } from './decision-rows.ts';
+import { disagreementEndpoints } from './disagreements.ts';
 import { explanationShape } from './explain.ts';
 import { isReadable } from './fill-stored.ts';
 import { type DecisionFilter, decisionFilter, listDecisions, presentSummary } from './list-decisions.ts';
@@ -61,6 +62,7 @@ export function decisionEndpoints(services: Services): GuardedEndpoint[] {
       },
       handle: async (call) => ({ status: 200, body: await listDecisions(services, call) }),
     }),
+    ...disagreementEndpoints(services, `${path}/disagreements`, summaryShape),
     endpoint({
       method: 'get',
       path: `${path}/:id`,

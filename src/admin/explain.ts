@@ -4,7 +4,6 @@ import { explain } from '../decision/explain.ts';
 import { questionProblems, requestOfQuestion } from '../decision/question.ts';
 import { endpoint, type GuardedCall, type GuardedEndpoint } from '../enforcement/access.ts';
 import { AppError } from '../errors.ts';
-import { decisionsAt } from '../evaluators/decisions-at.ts';
 import { questionSchema } from '../policy/case-schema.ts';
 import type { Question } from '../policy/policy.ts';
 import type { Services } from '../services.ts';
@@ -81,7 +80,7 @@ async function explainQuestion(services: Services, call: GuardedCall<Asked>) {
   refuseUnknown(asked, call);
   const { question, stored } = await fillStored(services, call, asked);
   const request = requestOfQuestion(question, snapshot, at.getTime());
-  const point = decisionsAt(at.getTime());
+  const point = services.decisionsAt(at.getTime());
   const decision = await point.decide(snapshot, request);
   const names = Object.keys(snapshot.types.get(request.resource.type)?.attributes ?? {});
   const permitted = await point.permittedFields(snapshot, request, names);

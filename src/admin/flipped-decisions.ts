@@ -1,6 +1,6 @@
 /** Decisions of the log put to a draft: those that would come out otherwise. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { decisionsAt } from '../evaluators/decisions-at.ts';
+import type { DecisionsAt } from '../decision/run-cases.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Database } from '../storage/postgres.ts';
@@ -27,6 +27,7 @@ export interface FlipOptions {
   db: Database;
   before: Snapshot;
   after: Snapshot;
+  decisionsAt: DecisionsAt;
   /** How many; 0: none. */
   decisions: number;
   /** Decisions of which whoever asks may not read all are left out. */
@@ -41,6 +42,7 @@ export async function flippedDecisions({
   before,
   after,
   decisions,
+  decisionsAt,
   mayRead,
 }: FlipOptions): Promise<Flips> {
   if (decisions === 0) return { examined: 0, count: 0, flips: [] };

@@ -8,12 +8,12 @@ import { compileDraft, simulate } from './simulate.ts';
 
 /** Active accounts and roles that it would be a rule of, and what a simulation of it shows. */
 export async function impactOf(services: Services, call: GuardedCall, rule: Rule) {
-  const { db, live, sources } = services;
+  const { db, live, sources, decisionsAt } = services;
   const before = live.snapshot;
   const draft = { ...emptyPolicy(), rules: [rule] };
   const after = compileDraft(live, before, mergeAll([before.policy, draft]), draft);
   const mayRead = readableBy(services, call);
-  const simulation = await simulate({ db, sources, before, after, decisions: 0, mayRead });
+  const simulation = await simulate({ db, sources, before, after, decisions: 0, decisionsAt, mayRead });
   const { principals, anonymous, cases, roles: byRole } = await presentSimulation(services, call, simulation);
   const { affected } = simulation.accounts;
   // Whom a rule would concern is told of those alone who may be read: otherwise it would tell who is there.

@@ -4,7 +4,6 @@ import { caseReports, type ReportFormat } from '../decision/case-reports.ts';
 import { runCases } from '../decision/run-cases.ts';
 import { endpoint, type GuardedCall, type GuardedEndpoint } from '../enforcement/access.ts';
 import { AppError, type Problem, policyInvalid } from '../errors.ts';
-import { decisionsAt } from '../evaluators/decisions-at.ts';
 import { checkCases } from '../policy/check-cases.ts';
 import { parsePolicyYaml } from '../policy/files.ts';
 import type { Case } from '../policy/policy.ts';
@@ -111,17 +110,20 @@ export function policyEndpoints(services: Services): GuardedEndpoint[] {
         }),
       },
       errors: ['policy_invalid'],
-      handle: (call) => answerCases(call),
+      handle: (call) => answerCases(services, call),
     }),
     ...revisionEndpoints(services),
   ];
 }
 
-async function answerCases({
-  body,
-  query: { format },
-  context: { snapshot },
-}: GuardedCall<{ cases?: unknown[] }, { format: ReportFormat }>) {
+async function answerCases(
+  { decisionsAt }: Services,
+  {
+    body,
+    query: { format },
+    context: { snapshot },
+  }: GuardedCall<{ cases?: unknown[] }, { format: ReportFormat }>,
+) {
   const cases = body.cases === undefined ? snapshot.policy.cases : readCases(body.cases);
   const problems = checkCases({ ...snapshot.policy, cases }, snapshot.types, snapshot.roles);
   if (problems.length > 0) throw policyInvalid(problems);

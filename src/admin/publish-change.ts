@@ -6,7 +6,6 @@ import { redactText } from '../audit/redact.ts';
 import { refuseLockOut } from '../decision/lock-out.ts';
 import { brokenBy, type CaseResult, casesLeft, runCases } from '../decision/run-cases.ts';
 import { AppError, invalidField } from '../errors.ts';
-import { decisionsAt } from '../evaluators/decisions-at.ts';
 import { API_KEY_TYPE } from '../policy/built-in.ts';
 import { countDiff, type PolicyDiff } from '../policy/diff.ts';
 import { collections, type Policy } from '../policy/policy.ts';
@@ -69,7 +68,7 @@ export async function publishChange(services: Services, request: ChangeRequest):
       await guardPublication(giverOf(services, req, planned.before), planned, trx);
       await refuseLockOut(trx, planned.before, planned.after);
       await guard?.(planned);
-      broken = await casesBrokenBy(planned);
+      broken = await casesBrokenBy(services, planned);
       if (broken.length > 0 && !dryRun) await requireOverride(services, request, broken);
     },
     record: (done, trx) =>
@@ -89,10 +88,10 @@ export async function publishChange(services: Services, request: ChangeRequest):
 }
 
 /** The cases that hold before it and not after it, be they kept by it or not, and the new ones that do not hold. */
-export async function casesBrokenBy({
-  before,
-  after,
-}: Pick<Publication, 'before' | 'after'>): Promise<CaseResult[]> {
+export async function casesBrokenBy(
+  { decisionsAt }: Pick<Services, 'decisionsAt'>,
+  { before, after }: Pick<Publication, 'before' | 'after'>,
+): Promise<CaseResult[]> {
   const results = await runCases(after.policy.cases, after, decisionsAt);
   const left = await runCases(casesLeft(before.policy.cases, after.policy.cases), after, decisionsAt);
   if ([...results, ...left].every(({ passed }) => passed)) return [];

@@ -86,13 +86,15 @@ export function reachEndpoints(services: Services): GuardedEndpoint[] {
 const oneAtATime = pLimit(1);
 
 async function simulateDraft(services: Services, call: GuardedCall<unknown, SimulateQuery>) {
-  const { db, live, sources } = services;
+  const { db, live, sources, decisionsAt } = services;
   const before = live.snapshot;
   const draft = readDraft(call.body);
   const after = compileDraft(live, before, applyDraft(before.policy, draft, call.query.mode), draft.policy);
   const { decisions } = call.query;
   const mayRead = readableBy(services, call);
-  const found = await oneAtATime(() => simulate({ db, sources, before, after, decisions, mayRead }));
+  const found = await oneAtATime(() =>
+    simulate({ db, sources, before, after, decisions, decisionsAt, mayRead }),
+  );
   return { status: 200, body: await presentSimulation(services, call, found) };
 }
 

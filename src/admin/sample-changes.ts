@@ -2,9 +2,9 @@
 
 import { type AccessRequest, type Resource, resourceOf } from '../decision/access-request.ts';
 import type { DecisionPoint } from '../decision/decide.ts';
+import type { DecisionsAt } from '../decision/run-cases.ts';
 import type { Effect } from '../decision/simulate.ts';
 import { loadSamples, type Sources } from '../enforcement/source.ts';
-import { decisionsAt } from '../evaluators/decisions-at.ts';
 import type { Principal } from '../policy/ability.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Database } from '../storage/postgres.ts';
@@ -26,6 +26,7 @@ export interface SampleOptions {
   sources: Sources;
   before: Snapshot;
   after: Snapshot;
+  decisionsAt: DecisionsAt;
   /** Rows of which whoever asks may not read all are left out: that one is in the sample would tell of them. */
   mayRead(resource: string, attributes: object): Promise<boolean>;
 }
@@ -46,7 +47,7 @@ export async function sampleChanges(
 ): Promise<SampleChanges[]> {
   const { db, sources, before, after } = options;
   const held = samples.get(after) ?? {
-    point: decisionsAt(Date.now()),
+    point: options.decisionsAt(Date.now()),
     rows: new Map<string, Promise<Record<string, unknown>[]>>(),
   };
   samples.set(after, held);

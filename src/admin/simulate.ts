@@ -2,11 +2,10 @@
 import Joi from 'joi';
 import { anonymous } from '../decision/access-request.ts';
 import { type AccountFacts, accountAttributes, accountPrincipal } from '../decision/principals.ts';
-import { type CaseResult, runCases } from '../decision/run-cases.ts';
+import { type CaseResult, type DecisionsAt, runCases } from '../decision/run-cases.ts';
 import { type Effect, isNoEffect, simulation } from '../decision/simulate.ts';
 import type { Sources } from '../enforcement/source.ts';
 import { AppError, policyInvalid } from '../errors.ts';
-import { decisionsAt } from '../evaluators/decisions-at.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
 import { countDiff, describeDiff, diffPolicies } from '../policy/diff.ts';
 import type { LivePolicy } from '../policy/live-policy.ts';
@@ -23,6 +22,7 @@ export interface SimulateOptions {
   sources: Sources;
   before: Snapshot;
   after: Snapshot;
+  decisionsAt: DecisionsAt;
   /** How many logged decisions are decided again; 0: none. */
   decisions: number;
   /** Whether whoever asks may read all of an account, a row or a logged decision: of others nothing is told, not even how many. */
@@ -87,8 +87,8 @@ export async function simulate(options: SimulateOptions): Promise<Simulation> {
     anonymous: simulated.effectOn(() => anonymous) ?? { gains: [], losses: [] },
     roles: simulated.isEmpty ? [] : await simulated.effectsOnRoles(),
     cases: flippedCases(
-      await runCases(before.policy.cases, before, decisionsAt),
-      await runCases(after.policy.cases, after, decisionsAt),
+      await runCases(before.policy.cases, before, options.decisionsAt),
+      await runCases(after.policy.cases, after, options.decisionsAt),
     ),
     decisions: await flippedDecisions(options),
   };

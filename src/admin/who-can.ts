@@ -4,7 +4,6 @@ import { type AccountFacts, accountPrincipal } from '../decision/principals.ts';
 import { questionProblems, requestOfQuestion } from '../decision/question.ts';
 import { endpoint, type GuardedCall, type GuardedEndpoint } from '../enforcement/access.ts';
 import { AppError } from '../errors.ts';
-import { decisionsAt } from '../evaluators/decisions-at.ts';
 import { questionSchema } from '../policy/case-schema.ts';
 import type { Question } from '../policy/policy.ts';
 import type { Services } from '../services.ts';
@@ -53,7 +52,7 @@ async function whoCan(services: Services, call: GuardedCall<Asked>) {
     });
   const nowMs = Date.now();
   const request = requestOfQuestion((await fillStored(services, call, asked)).question, snapshot, nowMs);
-  const point = decisionsAt(nowMs);
+  const point = services.decisionsAt(nowMs);
   const found: { account: AccountFacts; ruleId: string }[] = [];
   let allowed = 0;
   const examined = await eachActiveAccount(services.db, async (account) => {

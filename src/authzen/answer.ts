@@ -16,7 +16,7 @@ export interface DecisionMessage {
 export function answerOf(snapshot: Snapshot, request: AccessRequest, decision: Decision): DecisionMessage {
   const { allow, ruleId, revision, id } = decision;
   const status = allow ? '200' : '403';
-  const words = ruleId === null ? undefined : snapshot.rules.get(ruleId)?.reason;
+  const words = wordsOf(snapshot, decision);
   return {
     decision: allow,
     context: {
@@ -27,6 +27,12 @@ export function answerOf(snapshot: Snapshot, request: AccessRequest, decision: D
       ...(id !== undefined && { decisionId: id }),
     },
   };
+}
+
+/** A rule that is none of ours was told of by another engine, and so were the words. */
+function wordsOf({ rules }: Snapshot, { ruleId, reason }: Decision): string | undefined {
+  if (ruleId === null) return undefined;
+  return rules.has(ruleId) ? rules.get(ruleId)?.reason : reason;
 }
 
 /** An evaluation that is not one: denied in its place, and nothing was decided (section 7.2.1). */

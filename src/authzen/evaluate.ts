@@ -56,8 +56,7 @@ async function evaluateOne(
 }
 
 /** After which decision nothing more is decided (section 7.1.2.1). */
-const isLastBy: Record<Semantic, (decision: boolean) => boolean> = {
-  execute_all: () => false,
+const isLastBy: Record<Exclude<Semantic, 'execute_all'>, (decision: boolean) => boolean> = {
   deny_on_first_deny: (decision) => !decision,
   permit_on_first_permit: (decision) => decision,
 };
@@ -74,15 +73,20 @@ async function evaluateBatch(
   const asked = evaluations.map((item) => complete(item, defaults));
   const good = asked.filter((one) => typeof one !== 'string');
   const requests = (await requestsOf(services, snapshot, good, String(req.id))).values();
-  const isLast = isLastBy[options.evaluations_semantic ?? 'execute_all'];
-  const answers: DecisionMessage[] = [];
-  for (const one of asked) {
+  const semantic = options.evaluations_semantic ?? 'execute_all';
+  const answer = async (one: Evaluation | string): Promise<DecisionMessage> => {
     const request = typeof one === 'string' ? undefined : requests.next().value;
-    const answer = request
+    return request
       ? answerOf(snapshot, request, await services.decisions.decide(snapshot, request))
       : badEvaluation(String(one));
-    answers.push(answer);
-    if (isLast(answer.decision)) break;
+  };
+  // All are asked before the first is waited for: an evaluator that is elsewhere is asked once.
+  if (semantic === 'execute_all') return { evaluations: await Promise.all(asked.map(answer)) };
+  const answers: DecisionMessage[] = [];
+  for (const one of asked) {
+    const given = await answer(one);
+    answers.push(given);
+    if (isLastBy[semantic](given.decision)) break;
   }
   return { evaluations: answers };
 }

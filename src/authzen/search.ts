@@ -73,13 +73,13 @@ async function searchActions(services: Services, { req, res, body, context }: Gu
   const evaluation = { subject, action: { name: '' }, resource, context: facts };
   const [request] = await requestsOf(services, snapshot, [evaluation], String(req.id));
   const names = request?.doubt === undefined ? (snapshot.types.get(resource.type)?.actions ?? []) : [];
-  const allowed: string[] = [];
-  for (const name of names.toSorted()) {
-    if (!request || (page.after !== undefined && name <= page.after)) continue;
+  const { after } = page;
+  const candidates = names.toSorted().filter((name) => request && (after === undefined || name > after));
+  const decide = (name: string) =>
     // What only narrows a list is no access: the decision log does not hear of it.
-    const { allow } = await services.decisions.decide(snapshot, { ...request, action: { name } }, 'never');
-    if (allow) allowed.push(name);
-  }
+    request && services.decisions.decide(snapshot, { ...request, action: { name } }, 'never');
+  const decisions = await Promise.all(candidates.map(decide));
+  const allowed = candidates.filter((_name, at) => decisions[at]?.allow);
   const shown = allowed.slice(0, page.limit);
   const next = shown.length < allowed.length ? { after: shown.at(-1) ?? page.after } : undefined;
   return {

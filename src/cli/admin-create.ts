@@ -8,12 +8,12 @@ import { refuseGuessable } from '../accounts/password-rules.ts';
 import { type Registration, registration } from '../accounts/profile-schemas.ts';
 import { recordAudit } from '../audit/record.ts';
 import { type Config, loadConfig } from '../config.ts';
-import { evaluatorNames } from '../evaluators/index.ts';
 import { parse } from '../http/endpoint.ts';
 import { beginPolicy } from '../policy/begin.ts';
 import { openStorage } from '../services.ts';
 import type { Database } from '../storage/postgres.ts';
 import { type Command, jsonOption, printResult, UsageError } from './command.ts';
+import { commandEvaluators } from './evaluators.ts';
 
 export const adminCreate: Command = {
   name: 'admin create',
@@ -43,7 +43,7 @@ export const adminCreate: Command = {
     await refuseGuessable(person.password, '/password', person);
     const storage = await openStorage(config);
     try {
-      await beginPolicy(storage.db, { demo: false, evaluators: evaluatorNames });
+      await beginPolicy(storage.db, { demo: false, evaluators: (await commandEvaluators()).names });
       const id = await createAccount(storage.db, config, person, String(role));
       printResult(json, { id, email: person.email, role }, [`made ${person.email} with the role ${role}`]);
     } finally {

@@ -3,7 +3,6 @@ import { type Simulation, simulate } from '../admin/simulate.ts';
 import type { ReachChange } from '../decision/simulate.ts';
 import { tableCheck } from '../enforcement/table-check.ts';
 import { policyInvalid } from '../errors.ts';
-import { evaluatorNames } from '../evaluators/index.ts';
 import { compile } from '../policy/compile.ts';
 import type { PolicyFiles } from '../policy/merge-files.ts';
 import { policyWith } from './import.ts';
@@ -19,12 +18,12 @@ export async function simulateFiles(
   mode: 'merge' | 'replace',
   progress: Progress,
 ): Promise<Simulation> {
-  return withLiveDatabase(async ({ db, sources, live: { snapshot: before } }) => {
+  return withLiveDatabase(async ({ db, sources, evaluators, live: { snapshot: before } }) => {
     progress.begin('comparing with what is live');
     const policy = await policyWith(files.policy, before, mode);
     const { snapshot: after, problems } = compile(policy, {
       revision: before.revision + 1,
-      evaluators: evaluatorNames,
+      evaluators: evaluators.names,
       tables: tableCheck(sources),
       previous: before,
     });
@@ -35,6 +34,7 @@ export async function simulateFiles(
       before,
       after,
       decisions: LOGGED_DECISIONS,
+      decisionsAt: evaluators.decisionsAt,
       mayRead: async () => true, // whoever reaches the database may see all of it
       onProgress: (examined, total) => progress.begin(`accounts: ${examined} of ${total}`),
     });

@@ -1,6 +1,5 @@
 /** `castellan cases` */
 import { runCases } from '../decision/run-cases.ts';
-import { decisionsAt } from '../evaluators/decisions-at.ts';
 import { caseFormats, caseReport } from './case-report.ts';
 import { baseOptions, reportOf, useOfBase } from './check.ts';
 import { checkFiles } from './check-files.ts';
@@ -33,9 +32,9 @@ async function reportOfFiles(paths: string[], options: Options, format: unknown)
 }
 
 async function reportOfLive(format: unknown): Promise<string> {
-  const { revision, results } = await withLiveDatabase(async ({ live: { snapshot } }) => ({
+  const { revision, results } = await withLiveDatabase(async ({ live: { snapshot }, evaluators }) => ({
     revision: snapshot.revision,
-    results: await runCases(snapshot.policy.cases, snapshot, decisionsAt),
+    results: await runCases(snapshot.policy.cases, snapshot, evaluators.decisionsAt),
   }));
   if (results.some(({ passed }) => !passed)) process.exitCode = 1;
   return caseReport(results, format, { revision });

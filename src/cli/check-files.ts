@@ -5,14 +5,13 @@ import { type CaseResult, runCases } from '../decision/run-cases.ts';
 import { sourcesOf } from '../demo/endpoints.ts';
 import { tableCheck } from '../enforcement/table-check.ts';
 import type { Problem } from '../errors.ts';
-import { decisionsAt } from '../evaluators/decisions-at.ts';
-import { evaluatorNames } from '../evaluators/index.ts';
 import { builtInTypes } from '../policy/built-in.ts';
 import { type Compiled, compile } from '../policy/compile.ts';
 import { shippedPolicies } from '../policy/files.ts';
 import { mergeFiles, type PolicyFiles } from '../policy/merge-files.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
+import { commandEvaluators } from './evaluators.ts';
 import { byPlace } from './problem-lines.ts';
 import { type Progress, showProgress } from './progress.ts';
 import { readFiles } from './read-files.ts';
@@ -53,11 +52,12 @@ async function check(
   const base = isBaseUsed ? join(shippedPolicies(), 'base.yaml') : undefined;
   const merged = base === undefined ? alone : mergeFiles([await readFiles([base], progress), own]);
   progress.begin('checking');
-  const { snapshot, problems } = compileFiles(merged);
+  const evaluators = await commandEvaluators();
+  const { snapshot, problems } = compileFiles(merged, evaluators.names);
   const told = { policy: merged.policy, base, replaced: merged.replaced };
   if (!snapshot) return { ...told, problems: problems.toSorted(byPlace), results: undefined, snapshot };
   progress.begin('running the cases');
-  const results = await runCases(merged.policy.cases, snapshot, decisionsAt);
+  const results = await runCases(merged.policy.cases, snapshot, evaluators.decisionsAt);
   return { ...told, problems: failures(results, merged).sort(byPlace), results, snapshot };
 }
 
@@ -70,7 +70,10 @@ function lacksBuiltIns({ resourceTypes }: Policy): boolean {
  * Compiles as much as can be judged: a rule with a wrong shape hides what cases say of it, a resource type or role
  * what everything says of it, and what is only hidden is not wrong.
  */
-function compileFiles({ files, policy, problems, locate }: PolicyFiles): Compiled {
+function compileFiles(
+  { files, policy, problems, locate }: PolicyFiles,
+  evaluators: readonly string[],
+): Compiled {
   const places = new Set(
     problems.map(({ pointer, code }) => (code === 'syntax' ? '' : pointer.split('/')[1])),
   );
@@ -79,7 +82,7 @@ function compileFiles({ files, policy, problems, locate }: PolicyFiles): Compile
   const judged = places.has('rules') ? { ...policy, cases: [] } : policy;
   const compiled = compile(judged, {
     revision: 1,
-    evaluators: evaluatorNames,
+    evaluators,
     tables: tableCheck(sourcesOf(loadConfig())),
   });
   const found = (compiled.problems ?? []).map((problem) => locate(problem, judged));

@@ -29,6 +29,8 @@ export interface CommandOption {
   name: string;
   type: 'string' | 'boolean';
   meaning: string;
+  /** May be given several times; only what is started reads it. */
+  multiple?: true;
   /** Left out: any. */
   values?: readonly string[];
   /** How many characters it has at most, in UTF-16 code units. */

@@ -1,10 +1,10 @@
 /** `castellan diff` */
 import { tableCheck } from '../enforcement/table-check.ts';
 import { policyInvalid } from '../errors.ts';
-import { evaluatorNames } from '../evaluators/index.ts';
 import { compile } from '../policy/compile.ts';
 import { countDiff, describeDiff, diffPolicies, isEmptyDiff } from '../policy/diff.ts';
 import { type Command, jsonOption, printResult } from './command.ts';
+import { commandEvaluators } from './evaluators.ts';
 import { modeOf, modeOption, policyWith } from './import.ts';
 import { withLiveDatabase } from './live-database.ts';
 import { filesArgument, readDraftFiles } from './read-files.ts';
@@ -25,7 +25,7 @@ export const diffCommand: Command = {
         const policy = await policyWith(files.policy, snapshot, modeOf(options));
         const { problems = [] } = compile(policy, {
           revision: 0,
-          evaluators: evaluatorNames,
+          evaluators: (await commandEvaluators()).names,
           tables: tableCheck(sources),
           previous: snapshot,
         });

@@ -5,7 +5,6 @@ import { type Explanation, explain } from '../decision/explain.ts';
 import { accountAttributes, findAccountFacts } from '../decision/principals.ts';
 import { questionProblems, requestOfQuestion } from '../decision/question.ts';
 import { loadFromSource } from '../enforcement/source.ts';
-import { decisionsAt } from '../evaluators/decisions-at.ts';
 import { misfit } from '../policy/attributes.ts';
 import type { AskedPrincipal, AskedResource, Question } from '../policy/policy.ts';
 import { type Command, jsonOption, type Options, printResult, UsageError } from './command.ts';
@@ -36,7 +35,7 @@ export const explainCommand: Command = {
       if (problems.length > 0)
         throw new UsageError(problems.map(({ pointer, message }) => `${pointer} ${message}`).join('; '));
       const request = requestOfQuestion(question, snapshot, at.getTime());
-      const decision = await decisionsAt(at.getTime()).decide(snapshot, request);
+      const decision = await opened.evaluators.decisionsAt(at.getTime()).decide(snapshot, request);
       return explain(snapshot, request, decision, at.getTime());
     });
     printResult(options['json'], explained, linesOf(explained));

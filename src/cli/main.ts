@@ -35,7 +35,9 @@ async function run(asked: Command | undefined, args: string[]): Promise<void> {
 
 function readArguments(asked: Command, args: string[]): { values: Options; positionals: string[] } {
   const { name, argument } = asked;
-  const options = Object.fromEntries(asked.options.map((option) => [option.name, { type: option.type }]));
+  const options = Object.fromEntries(
+    asked.options.map(({ name, type, multiple = false }) => [name, { type, multiple }]),
+  );
   const parsed = () => {
     try {
       return parseArgs({ args, options, allowPositionals: argument !== undefined, strict: true });

@@ -35,7 +35,7 @@ export interface OperatorChange extends Pick<PublishOptions, 'change' | 'locate'
  * beyond mistakes: throws `policy_locks_out`, `cases_broken` unless forced, and what `publish` throws.
  */
 export async function publishByOperator(
-  { db, live }: LiveDatabase,
+  { db, live, evaluators }: LiveDatabase,
   { command, action, target, force, progress, message = '', ...change }: OperatorChange,
 ): Promise<ProvenPublication> {
   const actor = { id: null, name: command, address: null, requestId: null };
@@ -49,7 +49,7 @@ export async function publishByOperator(
     guard: async (planned, trx) => {
       await refuseLockOut(trx, planned.before, planned.after);
       progress.begin('running the cases');
-      broken = await casesBrokenBy(planned);
+      broken = await casesBrokenBy(evaluators, planned);
       if (broken.length > 0 && !force && !change.dryRun) throw refusal(broken);
       progress.begin('writing');
     },

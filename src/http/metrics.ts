@@ -93,6 +93,18 @@ export function makeMetrics() {
       help: 'Decisions that wait to be written',
       registers,
     }),
+    shadowDecisions: new Counter({
+      name: 'castellan_shadow_decisions_total',
+      help: 'What shadows said: agreed, disagreed, were in doubt, or were dropped unasked',
+      labelNames: ['evaluator', 'outcome'],
+      registers,
+    }),
+    remoteCalls: new Counter({
+      name: 'castellan_authzen_remote_calls_total',
+      help: 'Calls to the other decision point: answered, failed, or refused by the open circuit',
+      labelNames: ['outcome'],
+      registers,
+    }),
     abilityLookups: new Tally(
       'castellan_ability_lookups_total',
       'Where abilities were found: process, redis, or made',

@@ -1,7 +1,7 @@
 /** Resource types and roles of a policy document: everything that is wrong with them, with pointers into it. */
 import type { Problem } from '../errors.ts';
 import { misfit } from './attributes.ts';
-import { ACCOUNT_TYPE, builtInTypes } from './built-in.ts';
+import { builtInTypes } from './built-in.ts';
 import { isSafePath } from './condition.ts';
 import { escapePointer } from './parse-condition.ts';
 import { ANY_ACTION, ANY_TYPE, builtInRoles, type Policy, type ResourceType, type Role } from './policy.ts';
@@ -52,6 +52,7 @@ function checkType(type: ResourceType, base: string, evaluators: readonly string
       message: `is not an evaluator; there are ${evaluators.join(', ')}`,
     });
   }
+  problems.push(...checkShadow(type, base, evaluators));
   for (const [name, spec] of Object.entries(type.attributes)) {
     const pointer = `${base}/attributes/${escapePointer(name)}`;
     if (!isSafePath(name) || name.includes('.'))
@@ -71,6 +72,25 @@ function checkType(type: ResourceType, base: string, evaluators: readonly string
       });
   }
   return problems;
+}
+
+function checkShadow(
+  { evaluator, shadow }: ResourceType,
+  base: string,
+  evaluators: readonly string[],
+): Problem[] {
+  if (shadow === undefined) return [];
+  const pointer = `${base}/shadow`;
+  if (!evaluators.includes(shadow))
+    return [
+      {
+        pointer,
+        code: 'unknown_evaluator',
+        message: `is not an evaluator; there are ${evaluators.join(', ')}`,
+      },
+    ];
+  if (shadow !== evaluator) return [];
+  return [{ pointer, code: 'shape', message: 'must be another one than the evaluator' }];
 }
 
 /** The gateway asks about these itself, so a policy without them would deny its own administrators. */
@@ -98,7 +118,8 @@ function checkBuiltIns(types: ResourceType[]): Problem[] {
         code: 'built_in',
         message: `must keep ${name} of type ${wanted.attributes[name]?.type}`,
       })),
-      ...(wanted.type === ACCOUNT_TYPE && found.evaluator !== 'casl'
+      // What is asked about these is also asked of the rules, such as whether somebody could still change the policy.
+      ...(found.evaluator !== 'casl'
         ? [{ pointer: `${base}/evaluator`, code: 'built_in', message: 'must stay casl' }]
         : []),
     ];

@@ -61,6 +61,7 @@ export class ResourceTypeRow extends PolicyRow {
   declare attributes: ResourceType['attributes'];
   declare source: string | null;
   declare evaluator: string;
+  declare shadow: string | null;
 }
 
 export class CaseRow extends PolicyRow {
@@ -131,8 +132,9 @@ export function resourceTypeColumns({
   attributes,
   source,
   evaluator,
+  shadow,
 }: ResourceType): Record<string, unknown> {
-  return { type, description, actions, attributes, source, evaluator };
+  return { type, description, actions, attributes, source, evaluator, shadow: shadow ?? null };
 }
 
 /** The columns of a case. */
@@ -152,5 +154,6 @@ export function toResourceType(row: ResourceTypeRow): ResourceType {
     attributes: row.attributes,
     source: row.source,
     evaluator: row.evaluator,
+    ...(row.shadow !== null && { shadow: row.shadow }),
   };
 }

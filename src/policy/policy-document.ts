@@ -156,7 +156,7 @@ function sorted<C extends Collection>(collection: C, policy: Policy): Policy[C] 
 }
 
 const keys: Record<Collection, readonly string[]> = {
-  resourceTypes: ['type', 'description', 'actions', 'attributes', 'source', 'evaluator'],
+  resourceTypes: ['type', 'description', 'actions', 'attributes', 'source', 'evaluator', 'shadow'],
   roles: ['key', 'name', 'description', 'inherits'],
   rules: [
     'id',

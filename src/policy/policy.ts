@@ -29,6 +29,8 @@ export interface ResourceType {
   source: string | null;
   /** The evaluator that decides about it. */
   evaluator: string;
+  /** The evaluator that is asked beside it, to see where the two disagree. */
+  shadow?: string;
 }
 
 /** A named bundle of rules that may inherit other roles. */

@@ -89,6 +89,7 @@ export const resourceTypeSchema = Joi.object({
     .default(null)
     .description('the table its rows live in'),
   evaluator: Joi.string().default('casl').description('what decides about it'),
+  shadow: Joi.string().empty(null).description('an evaluator that is asked beside it and decides nothing'),
 });
 
 /** Named in every policy, though nothing may be in them yet. */

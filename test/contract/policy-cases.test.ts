@@ -151,7 +151,8 @@ const folder = join(import.meta.dirname, 'cases');
 
 for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) {
   const cases = readCases(join(folder, file));
-  for (const name of evaluatorNames) {
+  // What another decision point answers is not ours to say.
+  for (const name of evaluatorNames.filter((one) => one !== 'authzen-remote')) {
     describe(`policy cases of ${file}, decided by ${name}`, () => {
       const { snapshot, problems } = compile(policyOf(cases, name), {
         revision: 1,

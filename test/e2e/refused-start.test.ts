@@ -37,6 +37,15 @@ describe('a start that cannot succeed', function () {
     ]);
   });
 
+  it('says what is wrong with an evaluator that is named on the command line, before anything is opened', async () => {
+    const args = ['serve', '--evaluator', './nowhere.js'];
+    const { code, stderr } = await finish(
+      launch([...programOf('src/cli/main.ts'), ...args], { NODE_ENV: 'test' }),
+    );
+    assert.equal(code, 1);
+    assert.match(stderr, /^castellan: evaluator \.\/nowhere\.js: there is no such file \(.*\)\n$/);
+  });
+
   it('refuses the demo, whose passwords everybody knows, in production', async () => {
     await assertRefused([[{ NODE_ENV: 'production', DEMO: 'true' }, /^castellan: DEMO: .*production/]]);
   });

@@ -13,6 +13,7 @@ const levels: readonly (readonly string[])[] = [
   ['decision'],
   ['policy'],
   ['storage'],
+  ['client'],
 ];
 const forAll = ['http', 'config', 'errors'];
 
@@ -73,6 +74,21 @@ describe('the house', () => {
   it('imports point one way', () => {
     const wrong = imports.filter((entry) => !isAllowed(entry)).map(({ file, to }) => `${file} imports ${to}`);
     assert.deepEqual(wrong, []);
+  });
+
+  it('the client is alone: whoever installs it for that has no server behind it', () => {
+    const files = readdirSync(join(src, 'client'), { encoding: 'utf8' });
+    const foreign = files.flatMap((name) =>
+      [...readFileSync(join(src, 'client', name), 'utf8').matchAll(/from '([^']+)'/g)]
+        .map(([, from = '']) => from)
+        .filter((from) => !from.startsWith('./')),
+    );
+    assert.deepEqual(foreign, []);
+    assert.ok(files.length > 2);
+    assert.deepEqual(
+      imports.filter(({ from, to }) => to === 'client' && from !== 'client').map(({ file }) => file),
+      [],
+    );
   });
 
   it('only config reads the environment', () => {

@@ -1,0 +1,81 @@
+/** One call to the decision point, within its time, of bounded size. */
+import { type Decision, failed } from './messages.ts';
+
+export interface Sent {
+  url: string;
+  body: unknown;
+  token: string | undefined;
+  timeoutMs: number;
+  fetch: typeof fetch;
+}
+
+/** An answer, or the denial that stands for it. */
+export type Answer = { json: unknown } | { denial: Decision };
+
+const MOST_BYTES = 4 * 1024 * 1024;
+
+/** Never throws. A connection that was lost is tried once more; a redirect is not followed: it could lead to anybody. */
+export async function send(sent: Sent): Promise<Answer> {
+  const signal = AbortSignal.timeout(sent.timeoutMs);
+  try {
+    const response = await attempt(sent, signal).catch((cause) => {
+      if (signal.aborted) throw cause;
+      return attempt(sent, signal);
+    });
+    if (response.status !== 200) {
+      void response.body?.cancel().catch(() => {});
+      const code = response.status >= 500 ? 'unreachable' : 'not_accepted';
+      return { denial: failed(code, `the decision point answered ${response.status}`) };
+    }
+    return parse(await readBounded(response));
+  } catch (cause) {
+    return {
+      denial: signal.aborted
+        ? failed('timeout', `the decision point did not answer in ${sent.timeoutMs} ms`)
+        : failed('unreachable', `the decision point cannot be reached: ${messageOf(cause)}`),
+    };
+  }
+}
+
+function attempt({ url, body, token, fetch }: Sent, signal: AbortSignal): Promise<Response> {
+  return fetch(url, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json',
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    },
+    body: JSON.stringify(body),
+    redirect: 'error',
+    signal,
+  });
+}
+
+async function readBounded({ body }: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let [text, bytes] = ['', 0];
+  const reader = body?.getReader();
+  for (;;) {
+    const { done, value } = (await reader?.read()) ?? { done: true };
+    if (done || !value) return text + decoder.decode();
+    bytes += value.byteLength;
+    if (bytes > MOST_BYTES) {
+      void reader?.cancel().catch(() => {});
+      throw new Error(`the answer is larger than ${MOST_BYTES} bytes`);
+    }
+    text += decoder.decode(value, { stream: true });
+  }
+}
+
+function parse(text: string): Answer {
+  try {
+    return { json: JSON.parse(text) };
+  } catch {
+    return { denial: failed('not_understood', 'the answer is not JSON') };
+  }
+}
+
+function messageOf(cause: unknown): string {
+  const below = cause instanceof Error ? (cause.cause ?? cause) : cause;
+  return below instanceof Error ? below.message : String(below);
+}

@@ -1,0 +1,243 @@
+/** The client and its Express guard, against a real gateway and against servers that answer wrongly. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import express from 'express';
+import { requireAccess } from '../../../src/client/express.ts';
+import { type Castellan, castellan, type Question } from '../../../src/client/index.ts';
+import { anonymousClient, Client, logIn, startGateway, type TestGateway } from '../../harness.ts';
+import { mint } from '../admin/keys.ts';
+import { addRule, demoId, fresh, ok, typesPath } from '../admin/staff.ts';
+
+const editor = { type: 'user', id: demoId(3) };
+const sheet = (id: string, status = 'open') => ({ type: 'sheet', id, properties: { status } });
+const question = (action: string, status = 'open'): Question => ({
+  subject: editor,
+  action,
+  resource: sheet('1', status),
+});
+
+const servers: Server[] = [];
+async function serve(listener: RequestListener): Promise<string> {
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  servers.push(server);
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+describe('castellan/client', () => {
+  let gateway: TestGateway;
+  let token: string;
+  let client: Castellan;
+
+  before(async () => {
+    gateway = await startGateway({ env: { DECISION_LOG: 'all' } });
+    const root = await logIn(gateway, 'superadmin');
+    const attributes = { id: { type: 'string' }, status: { type: 'string' } };
+    ok(await root.post(typesPath, { type: 'sheet', actions: ['read', 'update'], attributes }), 201);
+    await addRule(root, {
+      id: 'open-sheets',
+      role: 'editor',
+      action: 'read',
+      subject: 'sheet',
+      conditions: { status: 'open' },
+    });
+    await addRule(root, {
+      id: 'no-updates',
+      role: 'editor',
+      action: 'update',
+      subject: 'sheet',
+      inverted: true,
+      reason: 'Sheets are final',
+    });
+    const role = { key: fresh('asks'), name: 'Asks', description: '', inherits: [] };
+    ok(await root.post('/api/v1/admin/roles', role), 201);
+    await addRule(root, { role: role.key, action: 'evaluate', subject: 'castellan.decision' });
+    token = (await mint(gateway, root, { roles: [role.key] })).token;
+    client = castellan({ url: gateway.url, token });
+  });
+  after(async () => {
+    for (const server of servers) {
+      server.closeAllConnections();
+      server.close();
+    }
+    await gateway.close();
+  });
+
+  it('gives the decision with its rule, its revision, its words and its id', async () => {
+    const { revision } = gateway.services.live.snapshot;
+    const allowed = await client.decide(question('read'));
+    assert.match(allowed.decisionId ?? '', /^[0-9a-f-]{36}$/);
+    assert.deepEqual(
+      { ...allowed, decisionId: '' },
+      { allow: true, reason: 'This is allowed', ruleId: 'open-sheets', revision, decisionId: '' },
+    );
+    const denied = await client.decide(question('update'));
+    assert.deepEqual([denied.allow, denied.reason, denied.failure], [false, 'Sheets are final', undefined]);
+    assert.equal(await client.allows(question('read', 'closed')), false);
+  });
+
+  it('asks what is asked in one turn in one call, in batches, and keeps the order', async () => {
+    const paths: string[] = [];
+    const counting = castellan({
+      url: gateway.url,
+      token: async () => token,
+      batchSize: 4,
+      fetch: (url, init) => {
+        paths.push(new URL(String(url)).pathname);
+        return fetch(url, init);
+      },
+    });
+    const questions = Array.from({ length: 5 }, (_, at) =>
+      question('read', at % 2 === 0 ? 'open' : 'closed'),
+    );
+    const decisions = await counting.decideAll(questions);
+    assert.deepEqual(
+      decisions.map(({ allow }) => allow),
+      [true, false, true, false, true],
+    );
+    assert.deepEqual(paths, ['/access/v1/evaluations', '/access/v1/evaluation']);
+  });
+
+  it('keeps its connections', async () => {
+    const ports = new Set<number | undefined>();
+    const url = await serve((req, res) => {
+      ports.add(req.socket.remotePort);
+      res.end('{"decision":true}');
+    });
+    const kept = castellan({ url });
+    for (let asked = 0; asked < 10; asked++) assert.equal(await kept.allows(question('read')), true);
+    // fetch may open a second one before the first is free again.
+    assert.ok(ports.size <= 2, `${ports.size} connections`);
+  });
+
+  const wrong: [what: string, listener: RequestListener, code: string][] = [
+    ['the text "true"', (_, res) => res.end('{"decision":"true"}'), 'not_understood'],
+    ['no JSON', (_, res) => res.end('true'), 'not_understood'],
+    [
+      'a redirect to somebody who allows',
+      (req, res) => {
+        if (req.url === '/yes') res.end('{"decision":true}');
+        else res.writeHead(307, { location: '/yes' }).end();
+      },
+      'unreachable',
+    ],
+    ['true with 403', (_, res) => res.writeHead(403).end('{"decision":true}'), 'not_accepted'],
+    ['true with 503', (_, res) => res.writeHead(503).end('{"decision":true}'), 'unreachable'],
+    [
+      'more than 4 MiB',
+      (_, res) => res.end(`{"decision":true,"x":"${'x'.repeat(4 * 1024 * 1024)}"}`),
+      'unreachable',
+    ],
+    ['nothing in time', () => {}, 'timeout'],
+    ['by hanging up', (_, res) => res.destroy(), 'unreachable'],
+  ];
+  for (const [what, listener, code] of wrong)
+    it(`denies when it is answered ${what}`, async () => {
+      const decision = await castellan({ url: await serve(listener), timeoutMs: 200 }).decide(
+        question('read'),
+      );
+      assert.deepEqual([decision.allow, decision.failure?.code], [false, code]);
+    });
+
+  it('denies all of a batch whose answers are fewer than its questions', async () => {
+    const url = await serve((_, res) => res.end('{"evaluations":[{"decision":true}]}'));
+    const decisions = await castellan({ url }).decideAll([question('read'), question('read')]);
+    assert.deepEqual(
+      decisions.map(({ allow }) => allow),
+      [false, false],
+    );
+  });
+
+  it('denies when nobody is there, when its key is not known, and when its key cannot be had', async () => {
+    const failure = async (options: Parameters<typeof castellan>[0]) =>
+      (await castellan(options).decide(question('read'))).failure?.code;
+    assert.equal(await failure({ url: 'http://127.0.0.1:1' }), 'unreachable');
+    assert.equal(await failure({ url: gateway.url, token: 'cst_key_unknown' }), 'not_accepted');
+    assert.equal(
+      await failure({ url: gateway.url, token: () => Promise.reject(new Error('vault')) }),
+      'unreachable',
+    );
+  });
+
+  it('refuses options that cannot be used', () => {
+    assert.throws(() => castellan({ url: 'file:///etc/passwd' }), /url must begin with http/);
+    assert.throws(() => castellan({ url: gateway.url, timeoutMs: 0 }), /timeoutMs must be a whole number/);
+  });
+
+  describe('castellan/express', () => {
+    let app: string;
+    let reached = 0;
+    const options = (asking: Castellan) => ({
+      client: asking,
+      subject: (req: express.Request) => {
+        if (req.headers['x-broken']) throw new Error('no session store');
+        const id = req.headers['x-user'];
+        return typeof id === 'string' ? { type: 'user', id } : undefined;
+      },
+      action: (req: express.Request) => (req.method === 'GET' ? 'read' : 'update'),
+      resource: (req: express.Request) =>
+        req.params['id'] === 'none' ? undefined : sheet(String(req.params['id'])),
+    });
+
+    before(async () => {
+      const server = express();
+      server.disable('x-powered-by');
+      const show: express.RequestHandler = (_req, res) => {
+        reached++;
+        res.json(res.locals['access']);
+      };
+      server.all('/sheets/:id', requireAccess(options(client)), show);
+      server.get('/lost/:id', requireAccess(options(castellan({ url: 'http://127.0.0.1:1' }))), show);
+      server.use(((_err, _req, res, _next) => {
+        res.status(500).end();
+      }) satisfies express.ErrorRequestHandler);
+      app = await serve(server);
+    });
+    beforeEach(() => {
+      reached = 0;
+    });
+
+    const asEditor = { 'x-user': editor.id };
+    const assertRefused = async (
+      answer: Awaited<ReturnType<Client['get']>>,
+      status: number,
+      code: string,
+    ) => {
+      assert.equal(answer.status, status);
+      assert.equal(answer.headers.get('content-type'), 'application/problem+json');
+      assert.equal(answer.headers.get('cache-control'), 'no-store');
+      assert.equal(answer.body.code, code);
+      assert.equal(reached, 0, 'the route is not reached');
+    };
+
+    it('lets pass who is allowed, and hands the decision on', async () => {
+      const { body } = ok(await new Client(app).get('/sheets/1', asEditor));
+      assert.deepEqual([body.allow, body.ruleId], [true, 'open-sheets']);
+    });
+
+    it('answers 401 to nobody, 403 with the reason to who is denied, 404 where nothing is', async () => {
+      const visitor = anonymousClient({ url: app });
+      const nobody = await visitor.get('/sheets/1');
+      await assertRefused(nobody, 401, 'unauthenticated');
+      assert.equal(nobody.headers.get('www-authenticate'), 'Bearer');
+      const denied = await visitor.post('/sheets/1', {}, asEditor);
+      await assertRefused(denied, 403, 'access_denied');
+      assert.equal(denied.body.detail, 'Sheets are final');
+      assert.match(denied.headers.get('castellan-decision-id') ?? '', /^[0-9a-f-]{36}$/);
+      await assertRefused(await visitor.get('/sheets/none', asEditor), 404, 'not_found');
+    });
+
+    it('answers 503 when nothing can be decided, and lets nobody pass', async () => {
+      const lost = await new Client(app).get('/lost/1', asEditor);
+      await assertRefused(lost, 503, 'unavailable');
+      assert.equal(lost.headers.get('retry-after'), '1');
+    });
+
+    it('lets nobody pass when it cannot be told who asks', async () => {
+      assert.equal((await new Client(app).get('/sheets/1', { ...asEditor, 'x-broken': '1' })).status, 500);
+      assert.equal(reached, 0);
+    });
+  });
+});

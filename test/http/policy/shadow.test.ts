@@ -1,0 +1,161 @@
+/** A second evaluator beside the first: what it says is told, and changes nothing. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Client, eventually, logIn, startGateway, type TestGateway } from '../../harness.ts';
+import { addRule, assertProblem, demoId, ok, person, typesPath } from '../admin/staff.ts';
+
+const path = '/api/v1/admin/decisions/disagreements';
+const evaluators = {
+  throws: `evaluate() { throw new Error('the shadow is down'); }`,
+  hangs: `evaluate: () => new Promise(() => {})`,
+  lies: `evaluate: (_s, { action }) => ({ allow: action.name !== 'read', ruleId: 'liars-rule', reason: 'I say so' })`,
+  meddles: `evaluate(_s, request) {
+    request.resource.attributes.status = 'open';
+    request.principal.attributes.email = 'x@example.org';
+    request.context.time = '2000-01-01T00:00:00Z';
+    try { request.principal.roles.push('superadmin'); } catch {}
+    return { allow: true };
+  }`,
+};
+
+describe('a shadow', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'castellan-shadows-'));
+  let gateway: TestGateway;
+  let root: Client;
+
+  before(async () => {
+    const modules = Object.entries(evaluators).map(([name, body]) => {
+      const file = join(folder, `${name}.mjs`);
+      writeFileSync(file, `export default { name: '${name}', ${body} };`);
+      return file;
+    });
+    gateway = await startGateway({
+      env: {
+        EVALUATORS: modules.join(','),
+        SHADOW_TIMEOUT_MS: '30',
+        SHADOW_CONCURRENCY: '2',
+        SHADOW_QUEUE: '3',
+        DECISION_LOG: 'all',
+      },
+    });
+    root = await logIn(gateway, 'superadmin');
+    for (const name of Object.keys(evaluators)) {
+      const type = {
+        type: `thing-${name}`,
+        actions: ['read', 'update'],
+        attributes: { id: { type: 'string' }, status: { type: 'string' } },
+        shadow: name,
+      };
+      ok(await root.post(typesPath, type), 201);
+      await addRule(root, {
+        role: 'user',
+        action: 'read',
+        subject: type.type,
+        conditions: { status: 'open' },
+      });
+    }
+  });
+  after(async () => {
+    await gateway.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  const ask = async (name: string, action: string, status = 'open') => {
+    const subject = { type: 'user', id: demoId(3) };
+    const resource = { type: `thing-${name}`, id: '1', properties: { status } };
+    return ok(await root.post('/access/v1/evaluation', { subject, action: { name: action }, resource })).body;
+  };
+  const count = async (evaluator: string, outcome: string): Promise<number> => {
+    const { body } = ok(await root.get('/metrics'));
+    const line = `castellan_shadow_decisions_total{evaluator="${evaluator}",outcome="${outcome}"} `;
+    return Number(body.split(line)[1]?.split('\n')[0] ?? 0);
+  };
+  const listed = async (name: string) => ok(await root.get(`${path}?resourceType=thing-${name}`)).body.items;
+
+  it('that lies changes nothing; both explanations are listed, logged and counted', async () => {
+    const allowed = await ask('lies', 'read');
+    assert.equal(allowed.decision, true);
+    assert.equal((await ask('lies', 'update')).decision, false);
+    await eventually('both are counted', async () => (await count('lies', 'disagreed')) === 2);
+    const [second, first] = await listed('lies');
+    const { id: _id, at: _at, requestId: _request, revision: _revision, ruleId, ...rest } = first;
+    assert.ok(ruleId);
+    assert.deepEqual(rest, {
+      principal: `user:${demoId(3)}`,
+      action: 'read',
+      resource: 'thing-lies:1',
+      allow: true,
+      reason: 'A rule allows it',
+      evaluator: 'casl',
+      doubt: null,
+      decisionId: allowed.context.decisionId,
+      shadow: { evaluator: 'lies', allow: false, ruleId: 'liars-rule', reason: 'I say so' },
+    });
+    assert.deepEqual([second.allow, second.shadow.allow], [false, true]);
+    assert.match(gateway.logged(), /"shadow":\{"evaluator":"lies","allow":false.*the shadow disagrees/);
+  });
+
+  it('that throws fails no decision, and is in doubt', async () => {
+    assert.equal((await ask('throws', 'read')).decision, true);
+    assert.equal((await ask('throws', 'read', 'closed')).decision, false);
+    await eventually('both are counted', async () => (await count('throws', 'doubt')) === 2);
+    const found = await listed('throws');
+    assert.deepEqual(
+      found.map(({ shadow }: { shadow: object }) => shadow),
+      [{ evaluator: 'throws', allow: false, ruleId: null, doubt: 'the shadow is down' }],
+    );
+  });
+
+  it('that hangs delays no decision, and holds a bounded number of them; the rest is dropped and counted', async () => {
+    const subject = { type: 'user', id: demoId(3) };
+    const evaluations = Array.from({ length: 20 }, (_, at) => ({
+      resource: { type: 'thing-hangs', id: String(at), properties: { status: 'open' } },
+    }));
+    const asked = { subject, action: { name: 'read' }, evaluations };
+    const { body } = ok(await root.post('/access/v1/evaluations', asked));
+    assert.ok(body.evaluations.every(({ decision }: { decision: boolean }) => decision));
+    assert.equal(await count('hangs', 'dropped'), 15);
+    await eventually('the others are given up', async () => (await count('hangs', 'doubt')) === 5);
+  });
+
+  it('that meddles with what it is given changes nothing of the request', async () => {
+    const explained = await ask('meddles', 'read', 'closed');
+    assert.equal(explained.decision, false);
+    await eventually('it is counted', async () => (await count('meddles', 'disagreed')) === 1);
+    const logged = ok(await root.get(`/api/v1/admin/decisions/${explained.context.decisionId}`)).body;
+    assert.equal(logged.facts.resource.status, 'closed');
+    assert.deepEqual(logged.facts.roles.includes('superadmin'), false);
+    assert.equal((await ask('meddles', 'read')).decision, true);
+  });
+
+  it('is told of to those who may read decisions, and to nobody else', async () => {
+    const { client } = await person(gateway);
+    assertProblem(await client.get(path), 403, 'access_denied');
+    const page = ok(await root.get(`${path}?limit=1`)).body;
+    assert.equal(page.items.length, 1);
+    const next = ok(await root.get(`${path}?limit=1&cursor=${page.nextCursor}`)).body;
+    assert.notEqual(next.items[0].id, page.items[0].id);
+    const forged = Buffer.from('["1 2"]').toString('base64url');
+    assertProblem(await root.get(`${path}?cursor=${forged}`), 400, 'invalid_request', '/query/cursor');
+  });
+
+  it('is an evaluator that is there and not the first itself; left out again it is gone from the document', async () => {
+    const type = `${typesPath}/thing-lies`;
+    assertProblem(await root.patch(type, { shadow: 'nobody' }), 422, 'policy_invalid', '/shadow');
+    assertProblem(await root.patch(type, { shadow: 'casl' }), 422, 'policy_invalid', '/shadow');
+    assert.equal(ok(await root.get(type)).body.shadow, 'lies');
+    const without = ok(await root.patch(type, { shadow: null })).body;
+    assert.equal('shadow' in without, false);
+    const counted = await count('lies', 'disagreed');
+    await ask('lies', 'read');
+    assert.equal(await count('lies', 'disagreed'), counted);
+    const { body } = ok(await root.get('/api/v1/admin/policy/export?format=json'));
+    const document = typeof body === 'string' ? JSON.parse(body) : body;
+    const kept = document.resourceTypes
+      .filter((one: object) => 'shadow' in one)
+      .map((one: { type: string }) => one.type);
+    assert.deepEqual(kept.sort(), ['thing-hangs', 'thing-meddles', 'thing-throws']);
+  });
+});
