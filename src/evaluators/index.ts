@@ -1,9 +1,11 @@
 /** The table of evaluators: one line each. */
 import type { Evaluator } from '../decision/evaluator.ts';
 import { type CaslOptions, caslEvaluator } from './casl.ts';
+import { cedarEvaluator } from './cedar.ts';
 
 const makers = {
   casl: caslEvaluator,
+  cedar: cedarEvaluator,
 } as const satisfies Record<string, (options: EvaluatorOptions) => Evaluator>;
 
 export type EvaluatorOptions = CaslOptions;

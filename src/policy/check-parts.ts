@@ -73,6 +73,9 @@ function checkType(type: ResourceType, base: string, evaluators: readonly string
   return problems;
 }
 
+/** Accounts are listed by it, and whether somebody can still change the policy is told from rules. */
+const keepCasl = new Set([ACCOUNT_TYPE, 'castellan.rule']);
+
 /** The gateway asks about these itself, so a policy without them would deny its own administrators. */
 function checkBuiltIns(types: ResourceType[]): Problem[] {
   return builtInTypes.flatMap((wanted): Problem[] => {
@@ -98,7 +101,7 @@ function checkBuiltIns(types: ResourceType[]): Problem[] {
         code: 'built_in',
         message: `must keep ${name} of type ${wanted.attributes[name]?.type}`,
       })),
-      ...(wanted.type === ACCOUNT_TYPE && found.evaluator !== 'casl'
+      ...(keepCasl.has(wanted.type) && found.evaluator !== 'casl'
         ? [{ pointer: `${base}/evaluator`, code: 'built_in', message: 'must stay casl' }]
         : []),
     ];

@@ -12,6 +12,7 @@ export function splitPolicy(policy: Policy, format: PolicyFormat, schema: string
       { rules },
     ]),
     ['cases', { cases: policy.cases }],
+    ['cedar', { cedar: policy.cedar }],
   ];
   const filled = parts.filter(([, part]) => Object.values(part).some((list) => list.length > 0));
   return new Map(
@@ -25,7 +26,8 @@ export function splitPolicy(policy: Policy, format: PolicyFormat, schema: string
 /** Whether an export may have written a file of this path, in whatever format. */
 export function isSplitFile(path: string): boolean {
   return (
-    /^(resource-types|roles|cases|rules\/[^/]+)\.(yaml|json)$/.test(path) && !path.endsWith('.schema.json')
+    /^(resource-types|roles|cases|cedar|rules\/[^/]+)\.(yaml|json)$/.test(path) &&
+    !path.endsWith('.schema.json')
   );
 }
 
