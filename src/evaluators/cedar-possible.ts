@@ -20,9 +20,17 @@ export function couldApply({ effect, scope }: Statement, asked: Asked): boolean 
     effect === 'permit' &&
     (scope.action === undefined || scope.action === asked.action) &&
     fits(scope.resource, { type: cedarTypeOf(asked.type) }) &&
-    fits(scope.principal, { type: cedarTypeOf(asked.principal.type), id: asked.principal.id }) &&
-    hasRole(scope, asked)
+    couldConcern({ scope }, asked)
   );
+}
+
+/** Whether a policy, by its head, could be about the principal. True in doubt. */
+export function couldConcern(
+  { scope }: Pick<Statement, 'scope'>,
+  asked: Pick<Asked, 'snapshot' | 'principal' | 'policies'>,
+): boolean {
+  const { type, id } = asked.principal;
+  return fits(scope.principal, { type: cedarTypeOf(type), id }) && hasRole(scope, asked);
 }
 
 function fits(wanted: Scope['principal'], found: { type: string | undefined; id?: string }): boolean {
@@ -31,7 +39,10 @@ function fits(wanted: Scope['principal'], found: { type: string | undefined; id?
 }
 
 /** Entities that are stored may have roles as parents, too. */
-function hasRole({ principal }: Scope, { snapshot, principal: asking, policies }: Asked): boolean {
+function hasRole(
+  { principal }: Scope,
+  { snapshot, principal: asking, policies }: Pick<Asked, 'snapshot' | 'principal' | 'policies'>,
+): boolean {
   const within = principal?.within;
   if (within?.type !== ROLE_TYPE || policies.entities.size > 0) return true;
   return rolesOf(snapshot, asking).includes(within.id);

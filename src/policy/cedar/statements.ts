@@ -11,6 +11,8 @@ export interface Statement {
   reason?: string;
   text: string;
   scope: Scope;
+  /** Whether its conditions ask about the principal. */
+  readsPrincipal: boolean;
   /** Which part of the policy it is in, and where in its text it begins. */
   part: number;
   start: number;
@@ -81,6 +83,7 @@ function statementOf(piece: Piece, part: number, fallback: string): Statement {
       ...(reason && { reason }),
       ...piece,
       scope: scopeOf(read.json),
+      readsPrincipal: JSON.stringify(read.json.conditions).includes('{"Var":"principal"}'),
       part,
     };
   });
