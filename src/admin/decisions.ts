@@ -4,6 +4,7 @@ import { explain } from '../decision/explain.ts';
 import { apiKeyAttributes } from '../decision/principals.ts';
 import { endpoint, type GuardedCall, type GuardedEndpoint, type LoadCall } from '../enforcement/access.ts';
 import { showReadable } from '../enforcement/mask.ts';
+import { explainCedar } from '../evaluators/explain-cedar.ts';
 import type { PageQuery } from '../http/page.ts';
 import { ACCOUNT_TYPE, API_KEY_TYPE } from '../policy/built-in.ts';
 import type { Services } from '../services.ts';
@@ -119,5 +120,7 @@ async function explanationOf({ snapshotAt }: Services, row: DecisionRow) {
   const { allow, reason, ruleId, revision, at } = row;
   const snapshot = await snapshotAt(revision);
   if (!snapshot) return null;
-  return explain(snapshot, storedRequest(row, snapshot), { allow, reason, ruleId, revision }, at.getTime());
+  const request = storedRequest(row, snapshot);
+  const cedar = explainCedar(snapshot, request);
+  return explain(snapshot, request, { allow, reason, ruleId, revision }, at.getTime(), cedar);
 }

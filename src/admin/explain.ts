@@ -4,6 +4,7 @@ import { explain } from '../decision/explain.ts';
 import { questionProblems, requestOfQuestion } from '../decision/question.ts';
 import { endpoint, type GuardedCall, type GuardedEndpoint } from '../enforcement/access.ts';
 import { AppError } from '../errors.ts';
+import { explainCedar } from '../evaluators/explain-cedar.ts';
 import { questionSchema } from '../policy/case-schema.ts';
 import type { Question } from '../policy/policy.ts';
 import type { Services } from '../services.ts';
@@ -49,6 +50,16 @@ export const explanationShape = Joi.object({
     }).unknown(true),
   ),
   nearest: Joi.array().items(Joi.object({ ruleId: Joi.string(), lacks: Joi.array().items(Joi.string()) })),
+  cedar: Joi.object({
+    determining: Joi.array().items(
+      Joi.object({
+        id: Joi.string(),
+        effect: Joi.string().valid('permit', 'forbid'),
+        reason: Joi.string(),
+      }),
+    ),
+    errors: Joi.array().items(Joi.object({ id: Joi.string().allow(null), message: Joi.string() })),
+  }).description('where Cedar decides'),
   summary: Joi.array().items(Joi.string()),
 });
 
@@ -85,7 +96,8 @@ async function explainQuestion(services: Services, call: GuardedCall<Asked>) {
   const names = Object.keys(snapshot.types.get(request.resource.type)?.attributes ?? {});
   const permitted = await point.permittedFields(snapshot, request, names);
   const fields = Object.fromEntries(names.map((name) => [name, permitted.has(name)]));
-  return { status: 200, body: { ...explain(snapshot, request, decision, at.getTime()), fields, stored } };
+  const explained = explain(snapshot, request, decision, at.getTime(), explainCedar(snapshot, request));
+  return { status: 200, body: { ...explained, fields, stored } };
 }
 
 /** Throws `invalid_request` for each name that the policy does not know. */

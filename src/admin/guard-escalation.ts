@@ -14,6 +14,7 @@ import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import type { ApiKey } from './api-key.ts';
 import type { Giver } from './giver.ts';
+import { cedarGap, guardCedar } from './guard-cedar.ts';
 import { guardDenies, rewiredRoles } from './guard-denies.ts';
 import {
   compiled,
@@ -32,6 +33,7 @@ export async function guardPublication(
 ): Promise<void> {
   const { before, after, diff } = publication;
   await guardRetyping(giver, before, after, diff);
+  await guardCedar(giver, publication);
   const touched = [...diff.rules.removed, ...diff.rules.changed.map((change) => change.before)];
   for (const rule of touched)
     await requireHolds(giver, before, takesOrGives(compiled(before, rule.id)), ruleTarget(rule));
@@ -144,6 +146,7 @@ async function guardRoles(
   const before = makeAbilityToCome(snapshot, account, nowMs);
   const after = makeAbilityToCome(snapshot, { ...account, roles }, nowMs);
   await requireHolds(giver, snapshot, gains(before, after), target);
+  await requireNoGap(giver, snapshot, cedarGap(giver, snapshot, { ...account, roles }), target);
 }
 
 /** Throws `access_denied` unless the policy lets the giver assign this role. */
@@ -171,6 +174,7 @@ export async function guardAccount(
   const { rules } = makeAbilityToCome(snapshot, account, Date.now());
   const own: Target = { type: 'user', attributes: { ...account.attributes, id: account.id } };
   await requireHolds(giver, snapshot, rules, own, ...targets);
+  await requireNoGap(giver, snapshot, cedarGap(giver, snapshot, account), own, ...targets);
 }
 
 /**
@@ -186,8 +190,10 @@ export async function guardApiKey(
   const target: Target = { type: 'castellan.api-key', attributes: apiKeyAttributes(key) };
   for (const role of given) await guardGift(giver, snapshot, role, target);
   for (const role of taken) await guardTaking(giver, snapshot, role, target);
-  const { rules } = makeAbilityToCome(snapshot, apiKeyPrincipal(key), Date.now());
+  const principal = apiKeyPrincipal(key);
+  const { rules } = makeAbilityToCome(snapshot, principal, Date.now());
   await requireHolds(giver, snapshot, rules, target);
+  await requireNoGap(giver, snapshot, cedarGap(giver, snapshot, principal), target);
 }
 
 /**

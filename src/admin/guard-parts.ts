@@ -17,16 +17,17 @@ import {
 import type { Publication } from '../policy/publish.ts';
 import type { Giver } from './giver.ts';
 
-/** How a part of the policy is a resource of its own. Cases are a part of `castellan.policy`. */
-const resources: { [C in Exclude<Collection, 'cases'>]: { type: string; attributesOf(part: Part): object } } =
-  {
-    resourceTypes: {
-      type: 'castellan.resource-type',
-      attributesOf: (part) => typeAttributes(part as ResourceType),
-    },
-    roles: { type: 'castellan.role', attributesOf: (part) => roleAttributes(part as Role) },
-    rules: { type: 'castellan.rule', attributesOf: (part) => ruleAttributes(part as Rule) },
-  };
+/** How a part of the policy is a resource of its own. Cases and what Cedar decides by are a part of `castellan.policy`. */
+const resources: {
+  [C in Exclude<Collection, 'cases' | 'cedar'>]: { type: string; attributesOf(part: Part): object };
+} = {
+  resourceTypes: {
+    type: 'castellan.resource-type',
+    attributesOf: (part) => typeAttributes(part as ResourceType),
+  },
+  roles: { type: 'castellan.role', attributesOf: (part) => roleAttributes(part as Role) },
+  rules: { type: 'castellan.rule', attributesOf: (part) => ruleAttributes(part as Rule) },
+};
 
 /** Throws `access_denied` for the first part that the giver may not create, update (before and after) or delete. */
 export async function requirePartActions(giver: Giver, { before, diff }: Publication): Promise<void> {

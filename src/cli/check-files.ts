@@ -77,9 +77,10 @@ function compileFiles(
   const places = new Set(
     problems.map(({ pointer, code }) => (code === 'syntax' ? '' : pointer.split('/')[1])),
   );
-  const isHidden = [...places].some((place) => place !== 'rules' && place !== 'cases');
+  const isHidden = [...places].some((place) => place !== 'rules' && place !== 'cases' && place !== 'cedar');
   if (isHidden || files.length === 0) return { problems };
-  const judged = places.has('rules') ? { ...policy, cases: [] } : policy;
+  const shaped = places.has('rules') ? { ...policy, cases: [] } : policy;
+  const judged = places.has('cedar') ? { ...shaped, cedar: [] } : shaped;
   const compiled = compile(judged, {
     revision: 1,
     evaluators,

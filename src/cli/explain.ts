@@ -5,6 +5,7 @@ import { type Explanation, explain } from '../decision/explain.ts';
 import { accountAttributes, findAccountFacts } from '../decision/principals.ts';
 import { questionProblems, requestOfQuestion } from '../decision/question.ts';
 import { loadFromSource } from '../enforcement/source.ts';
+import { explainCedar } from '../evaluators/explain-cedar.ts';
 import { misfit } from '../policy/attributes.ts';
 import type { AskedPrincipal, AskedResource, Question } from '../policy/policy.ts';
 import { type Command, jsonOption, type Options, printResult, UsageError } from './command.ts';
@@ -36,7 +37,7 @@ export const explainCommand: Command = {
         throw new UsageError(problems.map(({ pointer, message }) => `${pointer} ${message}`).join('; '));
       const request = requestOfQuestion(question, snapshot, at.getTime());
       const decision = await opened.evaluators.decisionsAt(at.getTime()).decide(snapshot, request);
-      return explain(snapshot, request, decision, at.getTime());
+      return explain(snapshot, request, decision, at.getTime(), explainCedar(snapshot, request));
     });
     printResult(options['json'], explained, linesOf(explained));
   },
@@ -102,7 +103,15 @@ function withoutNulls(row: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null));
 }
 
-function linesOf({ summary, rules, decision }: Explanation): string[] {
+function linesOf({ summary, rules, decision, cedar }: Explanation): string[] {
+  if (cedar)
+    return [
+      ...summary,
+      '',
+      `revision ${decision.revision}; policies of Cedar that determine it:`,
+      ...cedar.determining.map(({ id, effect }) => `  ${id}: ${effect}`),
+      ...cedar.errors.map(({ id, message }) => `  ${id ?? 'error'}: ${message}`),
+    ];
   return [
     ...summary,
     '',

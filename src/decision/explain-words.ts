@@ -1,5 +1,5 @@
 /** Explanations in sentences, for people. */
-import type { ExplainedRule, Explanation } from './explain.ts';
+import type { CedarExplanation, ExplainedRule, Explanation } from './explain.ts';
 import type { Failure } from './explain-condition.ts';
 
 type Explained = Omit<Explanation, 'nearest' | 'summary'>;
@@ -24,7 +24,7 @@ export function sentencesOf(explained: Explained) {
   };
 }
 
-function verdict({ decision, principal, action, resource, rules }: Explained): string {
+function verdict({ decision, principal, action, resource, rules, cedar }: Explained): string {
   const who =
     principal.type === 'anonymous' ? 'Whoever is not identified' : `${principal.type}:${principal.id}`;
   const id = resource.attributes['id'];
@@ -33,10 +33,21 @@ function verdict({ decision, principal, action, resource, rules }: Explained): s
   const settled = rules.find(({ outcome }) => outcome === 'settles');
   if (resource.misfits)
     return `${head}: ${resource.misfits.join(', ')} do not fit what is declared, so it is denied.`;
+  if (cedar) return `${head}: ${wordsOfCedar(cedar)}.`;
   if (!settled) return `${head}: no rule allows it.`;
   const { id: ruleId, effect, via = [], reason } = settled;
   const by = via.length > 1 ? ` (held through ${via.join(' → ')})` : via[0] ? ` (held as ${via[0]})` : '';
   return `${head}: rule ${ruleId}${by} ${effect === 'allow' ? 'allows' : 'denies'} it${reason ? `: ${reason}` : ''}.`;
+}
+
+function wordsOfCedar({ determining, errors }: CedarExplanation): string {
+  const [first] = determining;
+  const [error] = errors;
+  if (error && first?.effect !== 'forbid')
+    return `it is in doubt, so it is denied: ${error.id === null ? '' : `the policy ${error.id} of Cedar cannot be evaluated: `}${error.message}`;
+  if (!first) return 'no policy of Cedar permits it';
+  const { id, effect, reason } = first;
+  return `the policy ${id} of Cedar ${effect === 'permit' ? 'permits' : 'forbids'} it${reason ? `: ${reason}` : ''}`;
 }
 
 function lacksOf(rule: ExplainedRule, { principal }: Explained): string[] {

@@ -45,21 +45,37 @@ export interface Explanation {
   rules: ExplainedRule[];
   /** What would have to change for a denied request to be allowed: the nearest rules, each with what it lacks. */
   nearest: { ruleId: string; lacks: string[] }[];
+  /** Where Cedar decides: it goes by no rules, and these are what it went by. */
+  cedar?: CedarExplanation;
   /** The same in sentences. */
   summary: string[];
 }
 
+export interface CedarExplanation {
+  determining: { id: string; effect: 'permit' | 'forbid'; reason?: string }[];
+  /** Without an id: Cedar had no answer at all. */
+  errors: { id: string | null; message: string }[];
+}
+
 const MOST_NEAREST = 3;
 
-/** Explains a decision that was made about the request at an instant under the snapshot. */
+/**
+ * Explains a decision that was made about the request at an instant under the snapshot; `cedar`: what Cedar says of it,
+ * where it decides. Rules are not asked about types that another evaluator than `casl` decides about.
+ */
 export function explain(
   snapshot: Snapshot,
   request: AccessRequest,
   decision: Decision,
   atMs: number,
+  cedar?: CedarExplanation,
 ): Explanation {
   const { principal, action, resource, context } = request;
-  const about = [...snapshot.rules.values()].filter((rule) => isAbout(rule, action.name, resource.type));
+  const { evaluator = 'casl' } = snapshot.types.get(resource.type) ?? {};
+  const about =
+    evaluator === 'casl'
+      ? [...snapshot.rules.values()].filter((rule) => isAbout(rule, action.name, resource.type))
+      : [];
   const ways = waysToRoles(snapshot, request);
   const facts = principalFacts(snapshot, principal);
   const rules = about
@@ -84,6 +100,7 @@ export function explain(
     },
     context: { ...context },
     rules,
+    ...(cedar && { cedar }),
   };
   const words = sentencesOf(explained);
   // As long as a deny settles it, no allow that does not outrank it would change anything.

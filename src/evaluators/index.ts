@@ -2,9 +2,11 @@
 import type { Evaluator } from '../decision/evaluator.ts';
 import { type RemoteOptions, remoteEvaluator } from './authzen-remote.ts';
 import { type CaslOptions, caslEvaluator } from './casl.ts';
+import { cedarEvaluator } from './cedar.ts';
 
 const makers = {
   casl: caslEvaluator,
+  cedar: cedarEvaluator,
   'authzen-remote': remoteEvaluator,
 } as const satisfies Record<string, (options: EvaluatorOptions) => Evaluator>;
 

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Problem } from '../errors.ts';
 import { canonicalId } from './attributes.ts';
+import { checkCedar } from './cedar/check-cedar.ts';
 import { checkCases } from './check-cases.ts';
 import { checkParts } from './check-parts.ts';
 import { checkRule, type Vocabulary } from './check-rule.ts';
@@ -46,7 +47,7 @@ export function compile(policy: Policy, options: CompileOptions): Compiled {
   const roles = new Map(policy.roles.map((role) => [role.key, role]));
   problems.push(...checkColumns(policy, options));
   const rules = compileRules(policy, { types, roles: new Set(roles.keys()) }, options, problems);
-  problems.push(...checkCases(policy, types, roles));
+  problems.push(...checkCases(policy, types, roles), ...checkCedar(policy));
   if (problems.length > 0) return { problems };
   const snapshot: Snapshot = {
     revision: options.revision,
@@ -91,7 +92,10 @@ export function canonicalText(policy: Policy): string {
   const roles = policy.roles.toSorted((a, b) => order(a.key, b.key)).map(partText);
   const rules = policy.rules.toSorted((a, b) => order(a.id, b.id)).map(partText);
   const cases = policy.cases.toSorted((a, b) => order(a.id, b.id)).map(partText);
-  return `{"resourceTypes":[${resourceTypes}],"roles":[${roles}],"rules":[${rules}],"cases":[${cases}]}`;
+  // Left out where there is none: the digest of a policy without Cedar is what it was before Cedar.
+  const cedar = policy.cedar.toSorted((a, b) => order(a.id, b.id)).map(partText);
+  const rest = cedar.length > 0 ? `,"cedar":[${cedar}]` : '';
+  return `{"resourceTypes":[${resourceTypes}],"roles":[${roles}],"rules":[${rules}],"cases":[${cases}]${rest}}`;
 }
 
 /** Parts are never changed in place, so the text of one that was not touched is not made again. */

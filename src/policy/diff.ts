@@ -59,6 +59,7 @@ const words: Record<Collection, string> = {
   roles: 'role',
   rules: 'rule',
   cases: 'case',
+  cedar: 'Cedar part',
 };
 
 const LONGEST_VALUE = 200;

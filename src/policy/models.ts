@@ -3,6 +3,7 @@ import { Model } from 'objection';
 import type { PolicyDiff } from './diff.ts';
 import {
   type Case,
+  type CedarPart,
   canonicalPrincipal,
   type Policy,
   type ResourceType,
@@ -68,6 +69,12 @@ export class CaseRow extends PolicyRow {
   static override tableName = 'cases';
   declare id: string;
   declare body: Case;
+}
+
+export class CedarPartRow extends PolicyRow {
+  static override tableName = 'cedar_parts';
+  declare id: string;
+  declare body: CedarPart;
 }
 
 export class RevisionRow extends Model {
@@ -137,9 +144,9 @@ export function resourceTypeColumns({
   return { type, description, actions, attributes, source, evaluator, shadow: shadow ?? null };
 }
 
-/** The columns of a case. */
-export function caseColumns(case_: Case): Record<string, unknown> {
-  return { id: case_.id, body: case_ };
+/** The columns of a part that is kept as it is: a case, a piece of Cedar. */
+export function bodyColumns(part: Case | CedarPart): Record<string, unknown> {
+  return { id: part.id, body: part };
 }
 
 export function toRole(row: RoleRow, inherits: string[]): Role {

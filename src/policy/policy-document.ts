@@ -4,6 +4,7 @@ import type { Problem } from '../errors.ts';
 import { order, partText } from './compile.ts';
 import {
   type Case,
+  type CedarPart,
   type Collection,
   collections,
   emptyPolicy,
@@ -21,6 +22,7 @@ import {
   type Shaped,
   shape,
   shapeCase,
+  shapeCedarPart,
   shapeResourceType,
   shapeRole,
   shapeRule,
@@ -35,6 +37,8 @@ export interface PolicyDocument {
   routes: never[];
   entities: never[];
   cases: Case[];
+  /** Left out where there is none. */
+  cedar?: CedarPart[];
 }
 
 const shapers: { [C in Collection]: (input: unknown, base: string) => Shaped<Policy[C][number]> } = {
@@ -42,6 +46,7 @@ const shapers: { [C in Collection]: (input: unknown, base: string) => Shaped<Pol
   roles: shapeRole,
   rules: shapeRule,
   cases: shapeCase,
+  cedar: shapeCedarPart,
 };
 
 /** A document as it was read; `pointers` says where in it each part of the policy is. */
@@ -105,9 +110,11 @@ function emptied([key, value]: [string, unknown]): [string, unknown] {
 function withId<C extends Collection>(collection: C, part: Policy[C][number]): Policy[C][number] {
   if (nameOf(collection, part) !== '') return part;
   const hash = createHash('sha256').update(partText(part)).digest('hex').slice(0, 8);
-  const id = collection === 'rules' ? ruleId(part as Rule, hash) : `case-${hash}`;
+  const id = collection === 'rules' ? ruleId(part as Rule, hash) : `${prefixes[collection]}-${hash}`;
   return { id, ...part };
 }
+
+const prefixes: Partial<Record<Collection, string>> = { cases: 'case', cedar: 'cedar' };
 
 /** An id that tells what the rule is about, such as `editor-not-delete-document-1a2b3c`. */
 export function ruleId(rule: Rule, suffix: string): string {
@@ -137,6 +144,7 @@ export function toDocument(policy: Policy): PolicyDocument {
     routes: [],
     entities: [],
     cases: sorted('cases', policy),
+    ...(policy.cedar.length > 0 && { cedar: sorted('cedar', policy) }),
   };
 }
 
@@ -190,6 +198,7 @@ const keys: Record<Collection, readonly string[]> = {
     'rule',
     'fields',
   ],
+  cedar: ['id', 'policies', 'schema', 'entities'],
 };
 
 const defaults: Record<Collection, Record<string, unknown>> = {
@@ -197,6 +206,7 @@ const defaults: Record<Collection, Record<string, unknown>> = {
   roles: { description: '', inherits: [] },
   rules: { inverted: false, priority: 0, enabled: true, validFrom: null, validUntil: null },
   cases: {},
+  cedar: {},
 };
 
 function terse(collection: Collection, part: Policy[Collection][number]): Record<string, unknown> {

@@ -117,16 +117,41 @@ export interface CaseMatrix {
 
 export type Case = SingleCase | CaseMatrix;
 
-/** All roles, resource types and rules together, and the cases that they must decide. */
+/** An entity as Cedar writes it in JSON. */
+export interface CedarEntity {
+  uid: { type: string; id: string };
+  attrs?: Record<string, unknown>;
+  parents?: { type: string; id: string }[];
+  tags?: Record<string, unknown>;
+}
+
+/** A piece of what the evaluator `cedar` decides by; all pieces together are one policy set, one schema, one store. */
+export interface CedarPart {
+  id: string;
+  /** Policies in Cedar's language. */
+  policies?: string;
+  /** A schema in Cedar's schema language. */
+  schema?: string;
+  entities?: CedarEntity[];
+}
+
+/** All roles, resource types and rules together, the cases that they must decide, and what Cedar decides by. */
 export interface Policy {
   resourceTypes: ResourceType[];
   roles: Role[];
   rules: Rule[];
   cases: Case[];
+  cedar: CedarPart[];
 }
 
 /** A kind of part of the policy, and the property that names each of its parts. */
-export const partNames = { resourceTypes: 'type', roles: 'key', rules: 'id', cases: 'id' } as const;
+export const partNames = {
+  resourceTypes: 'type',
+  roles: 'key',
+  rules: 'id',
+  cases: 'id',
+  cedar: 'id',
+} as const;
 
 export type Collection = keyof typeof partNames;
 
@@ -142,7 +167,7 @@ export function nameOf(collection: Collection, part: Part): string {
 
 /** A policy without anything in it. */
 export function emptyPolicy(): Policy {
-  return { resourceTypes: [], roles: [], rules: [], cases: [] };
+  return { resourceTypes: [], roles: [], rules: [], cases: [], cedar: [] };
 }
 
 export const ANY_ACTION = 'manage';

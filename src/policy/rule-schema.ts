@@ -3,9 +3,17 @@ import Joi from 'joi';
 import type { Problem } from '../errors.ts';
 import { attributeTypes, canonical, misfit } from './attributes.ts';
 import { caseMatrixSchema, caseSchema, isMatrix, singleCaseSchema } from './case-schema.ts';
+import { cedarPartSchema } from './cedar/part-schema.ts';
 import { escapePointer } from './parse-condition.ts';
 import { readPlainRule } from './plain-rule.ts';
-import { type Case, canonicalPrincipal, type ResourceType, type Role, type Rule } from './policy.ts';
+import {
+  type Case,
+  type CedarPart,
+  canonicalPrincipal,
+  type ResourceType,
+  type Role,
+  type Rule,
+} from './policy.ts';
 import { closest } from './suggest.ts';
 
 const ruleId = Joi.string().pattern(/^[a-z0-9][a-z0-9-]{0,99}$/, 'slug');
@@ -108,6 +116,9 @@ export const policySchema = Joi.object({
   routes: notYet,
   entities: notYet,
   cases: Joi.array().items(caseSchema).default([]).description('what the policy must decide'),
+  cedar: Joi.array()
+    .items(cedarPartSchema)
+    .description('what the evaluator cedar decides by: policies, schema and entities of Cedar'),
 });
 
 export type Shaped<T> = { value: T; problems: Problem[] };
@@ -130,6 +141,10 @@ export function shapeResourceType(input: unknown, base = ''): Shaped<ResourceTyp
 
 export function shapeCase(input: unknown, base = ''): Shaped<Case> {
   return shape(isMatrix(input) ? caseMatrixSchema : singleCaseSchema, input, base);
+}
+
+export function shapeCedarPart(input: unknown, base = ''): Shaped<CedarPart> {
+  return shape(cedarPartSchema, input, base);
 }
 
 /** Checks a shape; every deviation is a problem with its pointer, and an unknown key gets a suggestion. */

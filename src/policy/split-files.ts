@@ -12,6 +12,7 @@ export function splitPolicy(policy: Policy, format: PolicyFormat, schema: string
       { rules },
     ]),
     ['cases', { cases: policy.cases }],
+    ['cedar', { cedar: policy.cedar }],
   ];
   const filled = parts.filter(([, part]) => Object.values(part).some((list) => list.length > 0));
   return new Map(
@@ -27,7 +28,7 @@ const SPLIT_MARK = 'Written by castellan export --split, and replaced by the nex
 
 /** Whether an export has written a file of this path and text, in whatever format. */
 export function isSplitFile(path: string, text: string): boolean {
-  if (!/^(resource-types|roles|cases|rules\/[^/]+)\.(yaml|json)$/.test(path)) return false;
+  if (!/^(resource-types|roles|cases|cedar|rules\/[^/]+)\.(yaml|json)$/.test(path)) return false;
   if (path.endsWith('.yaml')) return text.split(/\r?\n/, 2)[1] === `# ${SPLIT_MARK}`;
   const [, second, third] = text.split(/\r?\n/, 3);
   return [second, third].includes(`  "$comment": ${JSON.stringify(SPLIT_MARK)},`);

@@ -3,8 +3,9 @@ import type { Database, Transaction } from '../storage/postgres.ts';
 import { partText } from './compile.ts';
 import type { PartDiff, PolicyDiff } from './diff.ts';
 import {
+  bodyColumns,
   CaseRow,
-  caseColumns,
+  CedarPartRow,
   ResourceTypeRow,
   RevisionRow,
   RoleParentRow,
@@ -16,7 +17,16 @@ import {
   toRole,
   toRule,
 } from './models.ts';
-import { type Collection, collections, emptyPolicy, nameOf, type Part, type Policy } from './policy.ts';
+import {
+  type Case,
+  type CedarPart,
+  type Collection,
+  collections,
+  emptyPolicy,
+  nameOf,
+  type Part,
+  type Policy,
+} from './policy.ts';
 
 export interface StoredPolicy {
   revision: number;
@@ -26,13 +36,14 @@ export interface StoredPolicy {
 /** The revision in force and its policy; parts equal to those of `known` are the same objects, so compiling is cheap. */
 export async function loadPolicy(db: Database | Transaction, known?: Policy): Promise<StoredPolicy> {
   return inSnapshot(db, async (trx) => {
-    const [revision, types, roles, parents, rules, cases] = [
+    const [revision, types, roles, parents, rules, cases, cedar] = [
       await currentRevision(trx),
       await ResourceTypeRow.query(trx).orderBy('type'),
       await RoleRow.query(trx).where('builtIn', false).orderBy('key'),
       await RoleParentRow.query(trx).orderBy(['roleKey', 'position', 'parentKey']),
       await RuleRow.query(trx).orderBy('id'),
       await CaseRow.query(trx).orderBy('id'),
+      await CedarPartRow.query(trx).orderBy('id'),
     ];
     const inherits = groupByRole(parents);
     const loaded: Policy = {
@@ -45,6 +56,7 @@ export async function loadPolicy(db: Database | Transaction, known?: Policy): Pr
       ),
       rules: rules.map(toRule),
       cases: cases.map(({ body }) => body),
+      cedar: cedar.map(({ body }) => body),
     };
     return { revision, policy: known ? reuse(loaded, known) : loaded };
   });
@@ -130,12 +142,22 @@ export async function writeDiff(trx: Transaction, diff: PolicyDiff): Promise<voi
     'type',
     diff.resourceTypes.removed.map(({ type }) => type),
   );
-  await upsert(trx, 'cases', 'id', [...diff.cases.added, ...after(diff.cases)].map(caseColumns));
+  await writeBodies(trx, 'cases', diff.cases);
+  await writeBodies(trx, 'cedar_parts', diff.cedar);
+}
+
+/** Parts that are kept as they are, and that nothing refers to. */
+async function writeBodies<T extends Case | CedarPart>(
+  trx: Transaction,
+  table: 'cases' | 'cedar_parts',
+  diff: PartDiff<T>,
+): Promise<void> {
+  await upsert(trx, table, 'id', [...diff.added, ...after(diff)].map(bodyColumns));
   await remove(
     trx,
-    'cases',
+    table,
     'id',
-    diff.cases.removed.map(({ id }) => id),
+    diff.removed.map(({ id }) => id),
   );
 }
 
@@ -157,6 +179,7 @@ const columns = {
     "when" jsonb, inverted boolean, reason text, priority integer, enabled boolean, valid_from timestamptz,
     valid_until timestamptz`,
   cases: 'id text, body jsonb',
+  cedar_parts: 'id text, body jsonb',
 } as const;
 
 async function upsert(

@@ -157,7 +157,9 @@ describe('the docs', () => {
       codesIn(codes),
     );
     const sources = ['src/policy', 'src/admin'].flatMap((folder) =>
-      readdirSync(join(root, folder)).map((name) => read(`${folder}/${name}`)),
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.ts'))
+        .map((name) => read(`${folder}/${name}`)),
     );
     const given = sources
       .join()
