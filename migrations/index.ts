@@ -11,6 +11,7 @@ import { up as closeFunctions, down as openFunctions } from './0008-closed-funct
 import { down as dropListIndexes, up as makeListIndexes } from './0009-list-indexes.ts';
 import { down as dropOrder, up as makeOrder } from './0010-order-of-parents.ts';
 import { down as dropApiKeys, up as makeApiKeys } from './0011-api-keys.ts';
+import { down as dropEntities, up as makeEntities } from './0012-entities.ts';
 
 const migrations: Record<string, Knex.Migration> = {
   '0001-foundation': { up: makeFoundation, down: dropFoundation },
@@ -24,6 +25,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0009-list-indexes': { up: makeListIndexes, down: dropListIndexes },
   '0010-order-of-parents': { up: makeOrder, down: dropOrder },
   '0011-api-keys': { up: makeApiKeys, down: dropApiKeys },
+  '0012-entities': { up: makeEntities, down: dropEntities },
 };
 
 /** What knex asks for migrations, in the app and on its command line. */

@@ -121,12 +121,24 @@ export async function guardUnassignment(
   await guardRoles(giver, snapshot, from, left, roleTarget(role));
 }
 
-async function guardGift(giver: Giver, snapshot: Snapshot, role: string, target: Target): Promise<void> {
+/** Giving a role: being allowed to assign it, and holding everything in it. */
+export async function guardGift(
+  giver: Giver,
+  snapshot: Snapshot,
+  role: string,
+  target: Target,
+): Promise<void> {
   await requireAssign(giver, snapshot, role);
   await requireHolds(giver, snapshot, rulesOfRole(snapshot, role).flatMap(givesOrDenies), target);
 }
 
-async function guardTaking(giver: Giver, snapshot: Snapshot, role: string, target: Target): Promise<void> {
+/** Taking a role away: being allowed to assign it, and holding everything that is free or gone then. */
+export async function guardTaking(
+  giver: Giver,
+  snapshot: Snapshot,
+  role: string,
+  target: Target,
+): Promise<void> {
   await requireAssign(giver, snapshot, role);
   await requireHolds(giver, snapshot, rulesOfRole(snapshot, role).flatMap(takesOrGives), target);
 }
@@ -147,7 +159,7 @@ async function guardRoles(
 }
 
 /** Throws `access_denied` unless the policy lets the giver assign this role. */
-async function requireAssign(
+export async function requireAssign(
   { principal, decisions }: Giver,
   snapshot: Snapshot,
   key: string,

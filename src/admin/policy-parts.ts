@@ -15,7 +15,7 @@ import { changedKeys } from '../policy/diff.ts';
 import type { PolicyRow } from '../policy/models.ts';
 import type { Policy } from '../policy/policy.ts';
 import { locateInPart } from '../policy/publish.ts';
-import type { Shaped } from '../policy/rule-schema.ts';
+import type { Shaped } from '../policy/shape.ts';
 import type { Services } from '../services.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
 import { listReadable, type ReadablePage } from './list-readable.ts';

@@ -11,6 +11,8 @@ export interface Principal {
   /** Roles given, without those inherited. */
   readonly roles: readonly string[];
   readonly attributes: Facts;
+  /** What it belongs to, however far up, each clean: `type`, `id` and its attributes. Never what a caller says. */
+  readonly ancestors: readonly Facts[];
   /** SHA-256 of everything above and of the access version: the principal's part of cache keys. */
   readonly digest: string;
 }
@@ -85,6 +87,8 @@ export function principalFacts(snapshot: Snapshot, principal: Principal): Facts 
     id: principal.id,
     type: principal.type,
     roles: [...effectiveRoles(snapshot, principal.roles)].sort(),
+    ancestors: principal.ancestors,
+    ancestorIds: principal.ancestors.map(({ type, id }) => `${type}:${id}`),
   });
   return Object.freeze(facts);
 }

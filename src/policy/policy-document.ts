@@ -16,15 +16,8 @@ import {
   type Role,
   type Rule,
 } from './policy.ts';
-import {
-  policySchema,
-  type Shaped,
-  shape,
-  shapeCase,
-  shapeResourceType,
-  shapeRole,
-  shapeRule,
-} from './rule-schema.ts';
+import { policySchema, shapeCase, shapeResourceType, shapeRole, shapeRule } from './rule-schema.ts';
+import { type Shaped, shape } from './shape.ts';
 
 /** A policy as it is written; collections that are empty may be left out. */
 export interface PolicyDocument {

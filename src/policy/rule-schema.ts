@@ -1,12 +1,11 @@
 /** The shapes of rules, roles and resource types as they are written, and the first check of a document against them. */
 import Joi from 'joi';
-import type { Problem } from '../errors.ts';
 import { attributeTypes, canonical, misfit } from './attributes.ts';
 import { caseSchema } from './case-schema.ts';
-import { escapePointer } from './parse-condition.ts';
+import { entitySchema } from './entity.ts';
 import { readPlainRule } from './plain-rule.ts';
 import { type Case, canonicalPrincipal, type ResourceType, type Role, type Rule } from './policy.ts';
-import { closest } from './suggest.ts';
+import { type Shaped, shape } from './shape.ts';
 
 const ruleId = Joi.string().pattern(/^[a-z0-9][a-z0-9-]{0,99}$/, 'slug');
 const roleKey = Joi.string().pattern(/^[a-z][a-z0-9-]{0,62}$/, 'slug');
@@ -91,7 +90,7 @@ export const resourceTypeSchema = Joi.object({
   evaluator: Joi.string().default('casl').description('what decides about it'),
 });
 
-/** Named in every policy, though nothing may be in them yet. */
+/** Named in every policy, though nothing may be in it yet. */
 const notYet = Joi.array().max(0).messages({ 'array.max': 'must be empty: this version keeps none' });
 
 export const policySchema = Joi.object({
@@ -104,11 +103,12 @@ export const policySchema = Joi.object({
   roles: Joi.array().items(roleSchema).default([]).description('named bundles of rules'),
   rules: Joi.array().items(ruleSchema).default([]).description('who may do what; no rule, no access'),
   routes: notYet,
-  entities: notYet,
+  entities: Joi.array()
+    .items(entitySchema)
+    .default([])
+    .description('principals and resources of other systems; data that a policy may bring along'),
   cases: Joi.array().items(caseSchema).default([]).description('what the policy must decide'),
 });
-
-export type Shaped<T> = { value: T; problems: Problem[] };
 
 /** A rule with its defaults and without what is null, or what is wrong with its shape. */
 export function shapeRule(input: unknown, base = ''): Shaped<Rule> {
@@ -128,52 +128,6 @@ export function shapeResourceType(input: unknown, base = ''): Shaped<ResourceTyp
 
 export function shapeCase(input: unknown, base = ''): Shaped<Case> {
   return shape(caseSchema, input, base);
-}
-
-/** Checks a shape; every deviation is a problem with its pointer, and an unknown key gets a suggestion. */
-export function shape<T>(schema: Joi.Schema, input: unknown, base: string): Shaped<T> {
-  const { error, value } = requiredOf(schema).validate(input, {
-    abortEarly: false,
-    convert: false,
-    errors: { label: false },
-  });
-  return { value, problems: (error?.details ?? []).map((detail) => toProblem(detail, schema, base)) };
-}
-
-/** Made once for each schema: joi copies the whole of it, which takes as long as a check. */
-const requiredSchemas = new WeakMap<Joi.Schema, Joi.Schema>();
-
-function requiredOf(schema: Joi.Schema): Joi.Schema {
-  const known = requiredSchemas.get(schema) ?? schema.required();
-  requiredSchemas.set(schema, known);
-  return known;
-}
-
-function toProblem(detail: Joi.ValidationErrorItem, schema: Joi.Schema, base: string): Problem {
-  const pointer = base + detail.path.map((part) => `/${escapePointer(String(part))}`).join('');
-  if (detail.type !== 'object.unknown') return { pointer, code: 'shape', message: detail.message };
-  const known = keysAt(schema.describe(), detail.path.slice(0, -1));
-  const suggestion = closest(String(detail.path.at(-1)), known);
-  return {
-    pointer,
-    code: 'unknown_key',
-    message: suggestion
-      ? `is not a key here; did you mean "${suggestion}"?`
-      : known.length > 0
-        ? `is not a key here; there are ${known.join(', ')}`
-        : 'is not a name that is accepted here',
-    ...(suggestion && { suggestion }),
-  };
-}
-
-/** The keys that a schema knows at a place of the document. */
-function keysAt(description: Joi.Description, path: (string | number)[]): string[] {
-  const place = path.reduce<Joi.Description | undefined>(
-    (at, part) =>
-      typeof part === 'number' ? at?.['items']?.[0] : (at?.keys?.[part] ?? at?.['patterns']?.[0]?.rule),
-    description,
-  );
-  return Object.keys(place?.keys ?? {});
 }
 
 const keptNulls = new Set(['validFrom', 'validUntil']);

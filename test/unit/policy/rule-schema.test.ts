@@ -1,11 +1,6 @@
 import assert from 'node:assert/strict';
-import {
-  policySchema,
-  shape,
-  shapeResourceType,
-  shapeRole,
-  shapeRule,
-} from '../../../src/policy/rule-schema.ts';
+import { policySchema, shapeResourceType, shapeRole, shapeRule } from '../../../src/policy/rule-schema.ts';
+import { shape } from '../../../src/policy/shape.ts';
 
 const least = { role: 'editor', action: 'read', subject: 'document' };
 

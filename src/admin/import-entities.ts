@@ -1,0 +1,95 @@
+/** Entities imported in bulk: beside those that are there, or in their place; all of them or none. */
+import { resourceOf } from '../decision/access-request.ts';
+import { accessDenied } from '../decision/decision.ts';
+import { ENTITY_RESOURCE, entityAttributes } from '../decision/entities.ts';
+import type { GuardedCall } from '../enforcement/access.ts';
+import { type Entity, referenceTo } from '../policy/entity.ts';
+import type { EntityDiff } from '../policy/entity-store.ts';
+import { type GivenEntity, putEntities } from '../policy/put-entities.ts';
+import { readEntityDocument, readEntityLines } from '../policy/read-entities.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
+import type { Services } from '../services.ts';
+import type { Transaction } from '../storage/postgres.ts';
+import { auditEntities, countEntities, vocabularyOf } from './change-entity.ts';
+import { type Giver, giverOf } from './giver.ts';
+import { entityGuard } from './guard-entities.ts';
+import { changeDataUnderLock } from './under-lock.ts';
+
+export interface EntityImport {
+  mode: 'merge' | 'replace';
+}
+
+export const LINES = 'application/x-ndjson';
+
+/** `POST /entities/import`: how many it added, changed and removed. Throws what refuses one of them. */
+export async function importEntities(services: Services, call: GuardedCall<unknown, EntityImport>) {
+  const { req, body, query } = call;
+  const given = typeof body === 'string' && req.is(LINES) ? readEntityLines(body) : readEntityDocument(body);
+  const diff = await changeDataUnderLock(services, req, async (trx, snapshot) => {
+    const written = await putForCaller(services, req, { trx, snapshot, given, mode: query.mode });
+    await auditEntities(call, trx, written, { verb: 'import', id: query.mode });
+    return written;
+  });
+  const { total: _all, ...counts } = countEntities(diff);
+  return { status: 200, body: { ...counts, unchanged: given.length - counts.added - counts.changed } };
+}
+
+interface Put {
+  trx: Transaction;
+  snapshot: Snapshot;
+  given: readonly GivenEntity[];
+  mode: EntityImport['mode'];
+}
+
+/** Writes entities as far as the caller may do each of it, and holds what it gives. */
+export function putForCaller(
+  services: Services,
+  req: GuardedCall['req'],
+  { trx, snapshot, given, mode }: Put,
+): Promise<EntityDiff> {
+  const giver = giverOf(services, req, snapshot);
+  const guard = entityGuard(giver, snapshot, trx);
+  return putEntities(trx, given, {
+    mode,
+    vocabulary: vocabularyOf(services, snapshot),
+    guard: async (diff) => {
+      await requireEntityActions(giver, snapshot, diff);
+      return guard(diff);
+    },
+  });
+}
+
+/** Many at once are no way round what the policy says of each. Throws `access_denied` for the first that may not be. */
+async function requireEntityActions(
+  { principal, decisions }: Giver,
+  snapshot: Snapshot,
+  diff: EntityDiff,
+): Promise<void> {
+  const type = snapshot.types.get(ENTITY_RESOURCE);
+  for (const [action, entity] of actionsIn(diff)) {
+    const resource = type && resourceOf(type, entityAttributes(entity));
+    const request = resource && { principal, action: { name: action }, resource, context: {} };
+    const decision = request && (await decisions.decide(snapshot, request, 'denied'));
+    if (decision?.allow) continue;
+    throw accessDenied(
+      decision ?? {
+        allow: false,
+        reason: `${ENTITY_RESOURCE} is not there`,
+        ruleId: null,
+        revision: snapshot.revision,
+      },
+      `you may not ${action} the entity ${referenceTo(entity)}`,
+    );
+  }
+}
+
+function actionsIn({ added, changed, removed }: EntityDiff): [action: string, entity: Entity][] {
+  return [
+    ...added.map((entity): [string, Entity] => ['create', entity]),
+    ...changed.flatMap(({ before, after }): [string, Entity][] => [
+      ['update', before],
+      ['update', after],
+    ]),
+    ...removed.map((entity): [string, Entity] => ['delete', entity]),
+  ];
+}

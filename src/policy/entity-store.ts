@@ -1,0 +1,232 @@
+/** The rows of entities: read by name, compared with what is wanted, and a difference written. */
+import type { Database, Transaction } from '../storage/postgres.ts';
+import { sortedText } from './compile.ts';
+import { type Entity, type EntityName, entityNamed, referenceTo } from './entity.ts';
+
+export interface StoredEntity extends Entity {
+  version: number;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+/** Columns of `entities` (as e) with the roles and parents of each. */
+export const entityColumns = `
+  e.type, e.id, e.attributes, e.version, e.created_at AS "createdAt", e.updated_at AS "updatedAt",
+  ARRAY(SELECT role_key FROM entity_roles r WHERE (r.type, r.id) = (e.type, e.id) ORDER BY role_key COLLATE "C") AS roles,
+  ARRAY(SELECT parent_type || ':' || parent_id FROM entity_parents p WHERE (p.type, p.id) = (e.type, e.id)
+    ORDER BY (parent_type || ':' || parent_id) COLLATE "C") AS parents`;
+
+/** The rows of a list of names, as SQL: two arrays to be bound, types and ids. */
+export const namesGiven = 'unnest(?::text[], ?::text[]) AS given (type, id)';
+
+/** What is bound for `namesGiven`. */
+export function bindNames(names: readonly EntityName[]): [string[], string[]] {
+  return [names.map(({ type }) => type), names.map(({ id }) => id)];
+}
+
+/** The entities of these names, as many as there are. */
+export async function findEntities(
+  db: Database | Transaction,
+  names: readonly EntityName[],
+): Promise<StoredEntity[]> {
+  const { rows } = await db.raw(
+    `SELECT ${entityColumns} FROM entities e JOIN ${namesGiven} USING (type, id)`,
+    bindNames(names),
+  );
+  return rows;
+}
+
+/** The first `limit` entities after one in the order of type and id, of one type or of all. */
+export async function listEntities(
+  db: Database | Transaction,
+  { type, after, limit }: { type?: string | undefined; after?: EntityName | undefined; limit: number },
+): Promise<StoredEntity[]> {
+  const { rows } = await db.raw(
+    `SELECT ${entityColumns} FROM entities e
+     WHERE (?::text IS NULL OR e.type = ?) AND (?::text IS NULL OR (e.type, e.id) > (?, ?))
+     ORDER BY e.type, e.id LIMIT ?`,
+    [type ?? null, type ?? null, after?.type ?? null, after?.type ?? null, after?.id ?? null, limit],
+  );
+  return rows;
+}
+
+const BATCH = 5000;
+
+/** Every entity, batch by batch in the order of type and id. */
+export async function* allEntities(db: Database | Transaction): AsyncGenerator<StoredEntity[]> {
+  for (let after: EntityName | undefined; ; ) {
+    const batch = await listEntities(db, { after, limit: BATCH });
+    if (batch.length > 0) yield batch;
+    after = batch.at(-1);
+    if (batch.length < BATCH) return;
+  }
+}
+
+export interface EntityDiff {
+  added: Entity[];
+  changed: { before: StoredEntity; after: Entity }[];
+  removed: StoredEntity[];
+}
+
+/** What makes the entities in the database those that are given: beside the others (merge), or in their place (replace). */
+export async function diffEntities(
+  trx: Transaction,
+  given: readonly Entity[],
+  mode: 'merge' | 'replace',
+): Promise<EntityDiff> {
+  const wanted = new Map(given.map((entity) => [referenceTo(entity), entity]));
+  const diff: EntityDiff = { added: [], changed: [], removed: [] };
+  for await (const batch of mode === 'replace' ? allEntities(trx) : named(trx, given))
+    for (const before of batch) {
+      const after = wanted.get(referenceTo(before));
+      wanted.delete(referenceTo(before));
+      if (!after) diff.removed.push(before);
+      else if (textOf(before) !== textOf(after)) diff.changed.push({ before, after });
+    }
+  diff.added.push(...wanted.values());
+  return diff;
+}
+
+async function* named(trx: Transaction, names: readonly EntityName[]): AsyncGenerator<StoredEntity[]> {
+  for (let i = 0; i < names.length; i += BATCH) yield await findEntities(trx, names.slice(i, i + BATCH));
+}
+
+function textOf({ attributes, roles, parents }: Entity): string {
+  // PostgreSQL orders by bytes, we by code units.
+  return sortedText([attributes, [...roles].sort(), [...parents].sort()]);
+}
+
+/** Writes a difference but the parents of what is added and changed: these may refer to any of it. */
+export async function writeEntities(
+  trx: Transaction,
+  { added, changed, removed }: EntityDiff,
+  onWritten: (count: number) => void = () => {},
+): Promise<void> {
+  const written = [...added, ...changed.map(({ after }) => after)];
+  await inBatches(written, async (batch, done) => {
+    await trx.raw(upsert, [JSON.stringify(batch)]);
+    onWritten(done);
+  });
+  const stale = [...changed.map(({ before }) => before), ...removed];
+  for (const table of ['entity_roles', 'entity_parents'])
+    await inBatches(stale, (batch) =>
+      trx.raw(
+        `DELETE FROM ${table} t USING ${namesGiven} WHERE (t.type, t.id) = (given.type, given.id)`,
+        bindNames(batch),
+      ),
+    );
+  const roles = written.flatMap(({ type, id, roles }) => roles.map((role_key) => ({ type, id, role_key })));
+  await inBatches(roles, (batch) => trx.raw(insertRoles, [JSON.stringify(batch)]));
+}
+
+const upsert = `
+  INSERT INTO entities (type, id, attributes)
+  SELECT type, id, attributes FROM jsonb_to_recordset(?::jsonb) AS given (type text, id text, attributes jsonb)
+  ON CONFLICT (type, id) DO UPDATE
+  SET attributes = excluded.attributes, version = entities.version + 1, updated_at = now()`;
+const insertRoles = `
+  INSERT INTO entity_roles (type, id, role_key)
+  SELECT type, id, role_key FROM jsonb_to_recordset(?::jsonb) AS given (type text, id text, role_key text)`;
+
+/** Takes entities away. The database refuses where one that stays has one of them as parent. */
+export async function removeEntities(trx: Transaction, names: readonly EntityName[]): Promise<void> {
+  // In one statement: among those that go, parents may go before their children.
+  if (names.length > 0)
+    await trx.raw(
+      `DELETE FROM entities e USING ${namesGiven} WHERE (e.type, e.id) = (given.type, given.id)`,
+      bindNames(names),
+    );
+}
+
+/** That one entity is a parent of another. */
+export interface Parenthood {
+  child: EntityName;
+  parent: EntityName;
+}
+
+/** Who has whom as parent, of these entities as they are given. */
+export function parenthoods(entities: readonly Entity[]): Parenthood[] {
+  return entities.flatMap((child) => child.parents.map((parent) => ({ child, parent: entityNamed(parent) })));
+}
+
+/** Those of the parents that are no entities. */
+export async function missingParents(trx: Transaction, edges: readonly Parenthood[]): Promise<Set<string>> {
+  const missing = new Set<string>();
+  const distinct = [...new Map(edges.map(({ parent }) => [referenceTo(parent), parent])).values()];
+  await inBatches(distinct, async (batch) => {
+    const { rows }: { rows: EntityName[] } = await trx.raw(
+      `SELECT given.type, given.id FROM ${namesGiven} LEFT JOIN entities e USING (type, id) WHERE e.version IS NULL`,
+      bindNames(batch),
+    );
+    for (const name of rows) missing.add(referenceTo(name));
+  });
+  return missing;
+}
+
+/** Writes who has whom as parent; all of them must be there. */
+export async function writeParents(trx: Transaction, edges: readonly Parenthood[]): Promise<void> {
+  await inBatches(edges, (batch) =>
+    trx.raw(insertParents, [
+      JSON.stringify(batch.map(({ child, parent }) => [child.type, child.id, parent.type, parent.id])),
+    ]),
+  );
+}
+
+const insertParents = `
+  INSERT INTO entity_parents (type, id, parent_type, parent_id)
+  SELECT edge ->> 0, edge ->> 1, edge ->> 2, edge ->> 3 FROM jsonb_array_elements(?::jsonb) AS given (edge)`;
+
+/** The way from one of these entities over parents back to itself, where there is one. For whoever holds the policy lock. */
+export async function findCycle(
+  trx: Transaction,
+  names: readonly EntityName[],
+): Promise<string[] | undefined> {
+  const parentsOf = new Map<string, string[]>();
+  const { rows }: { rows: { child: string; parent: string }[] } = await trx.raw(
+    `WITH RECURSIVE above AS (
+       SELECT p.* FROM entity_parents p JOIN ${namesGiven} USING (type, id)
+       UNION SELECT p.* FROM entity_parents p JOIN above a ON (p.type, p.id) = (a.parent_type, a.parent_id)
+     ) SELECT type || ':' || id AS child, parent_type || ':' || parent_id AS parent FROM above`,
+    bindNames(names),
+  );
+  for (const { child, parent } of rows) {
+    const known = parentsOf.get(child);
+    if (known) known.push(parent);
+    else parentsOf.set(child, [parent]);
+  }
+  return cycleIn(parentsOf);
+}
+
+/** Without recursion: a chain may be longer than the stack. */
+function cycleIn(parentsOf: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const done = new Set<string>();
+  for (const start of parentsOf.keys()) {
+    const path: string[] = [];
+    const onPath = new Set<string>();
+    const open: { name: string; leave: boolean }[] = [{ name: start, leave: false }];
+    for (let next = open.pop(); next; next = open.pop()) {
+      const { name, leave } = next;
+      if (leave) {
+        onPath.delete(name);
+        path.pop();
+        done.add(name);
+        continue;
+      }
+      if (onPath.has(name)) return [...path.slice(path.indexOf(name)), name];
+      if (done.has(name)) continue;
+      onPath.add(name);
+      path.push(name);
+      open.push({ name, leave: true });
+      for (const parent of parentsOf.get(name) ?? []) open.push({ name: parent, leave: false });
+    }
+  }
+  return undefined;
+}
+
+async function inBatches<T>(
+  list: readonly T[],
+  use: (batch: T[], done: number) => PromiseLike<unknown>,
+): Promise<void> {
+  for (let i = 0; i < list.length; i += BATCH)
+    await use(list.slice(i, i + BATCH), Math.min(i + BATCH, list.length));
+}
