@@ -1,5 +1,5 @@
 /** One entity written, changed or removed: one transaction, never beyond what whoever does it holds. */
-import { recordAudit } from '../audit/record.ts';
+import { type AuditActor, recordAudit } from '../audit/record.ts';
 import { ENTITY_RESOURCE, entityAttributes } from '../decision/entities.ts';
 import type { GuardedCall } from '../enforcement/access.ts';
 import { AppError } from '../errors.ts';
@@ -56,7 +56,10 @@ export async function writeEntity(
       vocabulary: vocabularyOf(services, snapshot),
       guard: entityGuard(giverOf(services, req, snapshot), snapshot, trx),
     });
-    await auditEntities(call, trx, diff, { verb: before ? 'update' : 'create', id: referenceTo(name) });
+    await auditEntities(trx, actorOf(req), diff, {
+      verb: before ? 'update' : 'create',
+      id: referenceTo(name),
+    });
     return { isNew: !before };
   });
 }
@@ -70,7 +73,7 @@ export async function removeEntity(services: Services, call: EntityCall): Promis
     await services.gatekeeper.requireAllowedOn(admitted(req), entityAttributes(before));
     const diff: EntityDiff = { added: [], changed: [], removed: [before] };
     await writeEntityDiff(trx, diff, { guard: entityGuard(giverOf(services, req, snapshot), snapshot, trx) });
-    await auditEntities(call, trx, diff, { verb: 'delete', id: referenceTo(before) });
+    await auditEntities(trx, actorOf(req), diff, { verb: 'delete', id: referenceTo(before) });
   });
 }
 
@@ -112,14 +115,14 @@ const MOST_AUDITED = 20;
 
 /** Writes down what was done: of a few entities what each was and is, of more how many. The last thing of a transaction. */
 export async function auditEntities(
-  { req }: Pick<EntityCall, 'req'>,
   trx: Transaction,
+  actor: AuditActor,
   diff: EntityDiff,
   { verb, id }: { verb: string; id: string },
 ): Promise<void> {
-  if (countEntities(diff).total === 0) return;
+  if (totalOf(diff) === 0) return;
   await recordAudit(trx, {
-    actor: actorOf(req),
+    actor,
     action: `entity.${verb}`,
     target: { type: ENTITY_RESOURCE, id },
     ...entityStates(diff),
@@ -128,14 +131,17 @@ export async function auditEntities(
 
 /** How many entities a difference adds, changes and removes. */
 export function countEntities({ added, changed, removed }: EntityDiff) {
-  const counts = { added: added.length, changed: changed.length, removed: removed.length };
-  return { ...counts, total: counts.added + counts.changed + counts.removed };
+  return { added: added.length, changed: changed.length, removed: removed.length };
+}
+
+function totalOf(diff: EntityDiff): number {
+  const { added, changed, removed } = countEntities(diff);
+  return added + changed + removed;
 }
 
 /** For the audit trail: before and after, as long as they are few. */
 export function entityStates(diff: EntityDiff): { before?: unknown; after?: unknown } {
-  const { total, ...counts } = countEntities(diff);
-  if (total > MOST_AUDITED) return { after: counts };
+  if (totalOf(diff) > MOST_AUDITED) return { after: countEntities(diff) };
   const told = (list: Entity[]) => {
     const states = list.map(({ type, id, attributes, roles, parents }) => ({
       type,

@@ -10,6 +10,7 @@ import { asGiven, asLifted, type GivenRule, gains } from '../policy/containment.
 import type { PolicyDiff } from '../policy/diff.ts';
 import { ANY_TYPE, type ResourceType } from '../policy/policy.ts';
 import type { Publication } from '../policy/publish.ts';
+import { readsAncestors } from '../policy/resolve-ancestors.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import type { ApiKey } from './api-key.ts';
@@ -84,6 +85,8 @@ function shapeOf({ attributes }: ResourceType, name: string): string {
 function isRead(snapshot: Snapshot, type: string, name: string): boolean {
   const isIt = (path: string) => path.split('.')[0] === name;
   return [...snapshot.rules.values()].some((rule) => {
+    // It may be that of an ancestor.
+    if (readsAncestors(rule)) return true;
     const isAbout = rule.subjects.includes(type) || rule.subjects.includes(ANY_TYPE);
     if (isAbout && pathsOf(rule.condition).some(isIt)) return true;
     return type === ACCOUNT_TYPE && readOfPrincipal(rule).some(isIt);

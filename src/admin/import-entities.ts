@@ -13,6 +13,7 @@ import type { Transaction } from '../storage/postgres.ts';
 import { auditEntities, countEntities, vocabularyOf } from './change-entity.ts';
 import { type Giver, giverOf } from './giver.ts';
 import { entityGuard } from './guard-entities.ts';
+import { actorOf } from './publish-change.ts';
 import { changeDataUnderLock } from './under-lock.ts';
 
 export interface EntityImport {
@@ -27,10 +28,10 @@ export async function importEntities(services: Services, call: GuardedCall<unkno
   const given = typeof body === 'string' && req.is(LINES) ? readEntityLines(body) : readEntityDocument(body);
   const diff = await changeDataUnderLock(services, req, async (trx, snapshot) => {
     const written = await putForCaller(services, req, { trx, snapshot, given, mode: query.mode });
-    await auditEntities(call, trx, written, { verb: 'import', id: query.mode });
+    await auditEntities(trx, actorOf(req), written, { verb: 'import', id: query.mode });
     return written;
   });
-  const { total: _all, ...counts } = countEntities(diff);
+  const counts = countEntities(diff);
   return { status: 200, body: { ...counts, unchanged: given.length - counts.added - counts.changed } };
 }
 

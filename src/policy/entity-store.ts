@@ -52,10 +52,13 @@ export async function listEntities(
 
 const BATCH = 5000;
 
-/** Every entity, batch by batch in the order of type and id. */
-export async function* allEntities(db: Database | Transaction): AsyncGenerator<StoredEntity[]> {
+/** Every entity, or every one of a type, batch by batch in the order of type and id. */
+export async function* allEntities(
+  db: Database | Transaction,
+  type?: string,
+): AsyncGenerator<StoredEntity[]> {
   for (let after: EntityName | undefined; ; ) {
-    const batch = await listEntities(db, { after, limit: BATCH });
+    const batch = await listEntities(db, { type, after, limit: BATCH });
     if (batch.length > 0) yield batch;
     after = batch.at(-1);
     if (batch.length < BATCH) return;
@@ -128,9 +131,8 @@ const insertRoles = `
   INSERT INTO entity_roles (type, id, role_key)
   SELECT type, id, role_key FROM jsonb_to_recordset(?::jsonb) AS given (type text, id text, role_key text)`;
 
-/** Takes entities away. The database refuses where one that stays has one of them as parent. */
+/** Takes entities away that have no parents any more. The database refuses where one that stays has one of them as parent. */
 export async function removeEntities(trx: Transaction, names: readonly EntityName[]): Promise<void> {
-  // In one statement: among those that go, parents may go before their children.
   if (names.length > 0)
     await trx.raw(
       `DELETE FROM entities e USING ${namesGiven} WHERE (e.type, e.id) = (given.type, given.id)`,

@@ -34,7 +34,12 @@ const reference = Joi.string().pattern(/^[a-z][a-z0-9.-]{0,62}:\P{C}{1,200}$/u, 
 
 const parts = {
   attributes: Joi.object().unknown(true).default({}).description('as its resource type declares them'),
-  roles: Joi.array().items(Joi.string()).unique().max(MOST_ROLES).default([]),
+  roles: Joi.array()
+    .items(Joi.string())
+    .unique()
+    .max(MOST_ROLES)
+    .default([])
+    .description('what it may as principal, beside what its parents give'),
   parents: Joi.array()
     .items(reference)
     .unique()
@@ -48,7 +53,7 @@ export const entityPartsSchema = Joi.object(parts);
 
 export const entitySchema = Joi.object({
   type: Joi.string().required().description('a resource type'),
-  id: entityId.required(),
+  id: entityId.required().description('of its own system'),
   ...parts,
 });
 

@@ -13,6 +13,7 @@ import {
 } from './file-positions.ts';
 import { emptyPolicy, type Part, type Policy } from './policy.ts';
 import { readDocument } from './policy-document.ts';
+import type { GivenEntity } from './put-entities.ts';
 import { readYaml } from './yaml.ts';
 
 /** A problem and the place where it is to be mended. */
@@ -28,6 +29,8 @@ export interface PolicyFile {
   name: string;
   folder: string;
   policy: Policy;
+  /** What comes with it. */
+  entities: readonly GivenEntity[];
   /** Where in the file each part is. */
   pointers: ReadonlyMap<Part, string>;
   problems: FileProblem[];
@@ -40,15 +43,22 @@ export async function readPolicyFile(name: string): Promise<PolicyFile> {
   const isJson = extname(name) === '.json';
   const text = decode(await readFile(name));
   const place = placer(name, text ?? '', isJson);
-  const file = { name, folder: dirname(name), policy: emptyPolicy(), pointers: new Map(), place };
+  const file = {
+    name,
+    folder: dirname(name),
+    policy: emptyPolicy(),
+    entities: [],
+    pointers: new Map(),
+    place,
+  };
   const parsed = text === undefined ? notUtf8 : isJson ? parseJson(text) : parseYaml(text);
   if (parsed.errors.length > 0) {
     const problems = parsed.errors.map((error) => ({ pointer: '', code: 'syntax', file: name, ...error }));
     return { ...file, problems };
   }
   if (parsed.refused) return { ...file, problems: [place(parsed.refused)] };
-  const { policy, problems, pointers } = readDocument(parsed.value);
-  return { ...file, policy, pointers, problems: problems.map(place) };
+  const { policy, entities, problems, pointers } = readDocument(parsed.value);
+  return { ...file, policy, entities, pointers, problems: problems.map(place) };
 }
 
 /** A document, or what keeps the text from being one; `refused` is what strict JSON does not accept either. */

@@ -18,8 +18,8 @@ export interface GivenEntity {
   entity: Entity;
   /** Of the entity in what was sent. */
   pointer: string;
-  /** Where what was sent is lines. */
-  line?: number;
+  /** For people, where a pointer alone says too little: `line 4`, or a place in a file. */
+  where?(): string;
 }
 
 export interface WriteOptions {
@@ -62,7 +62,7 @@ export async function putEntities(
 }
 
 function thereTwice({ pointer }: GivenEntity, name: string, first: GivenEntity): Problem {
-  const where = first.line === undefined ? first.pointer : `line ${first.line}`;
+  const where = first.where?.() ?? first.pointer;
   return {
     pointer: `${pointer}/id`,
     code: 'duplicate',
@@ -113,13 +113,11 @@ function circle(names: readonly string[], places: ReadonlyMap<string, GivenEntit
   return placed([{ pointer: `${one?.pointer ?? ''}/parents`, message }], one)[0] ?? { pointer: '', message };
 }
 
-/** With the line, where there are lines. */
-function placed(errors: readonly FieldError[], one: GivenEntity | undefined): FieldError[] {
-  const line = one?.line;
-  return errors.map(({ pointer, message }) => ({
-    pointer,
-    message: line === undefined ? message : `line ${line}: ${message}`,
-  }));
+/** With where it is, for people. */
+export function placed(errors: readonly FieldError[], one: GivenEntity | undefined): FieldError[] {
+  if (!one?.where || errors.length === 0) return [...errors];
+  const where = one.where();
+  return errors.map(({ pointer, message }) => ({ pointer, message: `${where}: ${message}` }));
 }
 
 const MOST_ERRORS = 50;

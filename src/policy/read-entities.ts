@@ -2,7 +2,7 @@
 import { AppError, type FieldError } from '../errors.ts';
 import { parseStrictJson } from '../http/json-body.ts';
 import { shapeEntity } from './entity.ts';
-import { badEntities, type GivenEntity } from './put-entities.ts';
+import { badEntities, type GivenEntity, placed } from './put-entities.ts';
 
 /** The entities of `{entities: […]}`, or of the list itself. Throws `invalid_request` with everything that is wrong with their shape. */
 export function readEntityDocument(body: unknown): GivenEntity[] {
@@ -26,37 +26,34 @@ export function readEntityLines(text: string): GivenEntity[] {
   let line = 0;
   for (const written of text.split('\n')) {
     line += 1;
-    if (written.trim() !== '') found.push({ value: parseLine(written, line), pointer: `/${line - 1}`, line });
+    if (written.trim() === '') continue;
+    const where = `line ${line}`;
+    found.push({ value: parseLine(written, where), pointer: `/${line - 1}`, where: () => where });
   }
   return shaped(found);
 }
 
 /** The value in a line. Throws `malformed_json` with its number. */
-function parseLine(text: string, line: number): unknown {
+function parseLine(text: string, where: string): unknown {
   try {
     return parseStrictJson(text);
   } catch (cause) {
     if (!(cause instanceof AppError)) throw cause;
-    throw new AppError('malformed_json', { message: `line ${line}: ${cause.publicMessage}`, cause });
+    throw new AppError('malformed_json', { message: `${where}: ${cause.publicMessage}`, cause });
   }
 }
 
-interface Found {
+interface Found extends Omit<GivenEntity, 'entity'> {
   value: unknown;
-  pointer: string;
-  line?: number;
 }
 
 function shaped(found: readonly Found[]): GivenEntity[] {
   const errors: FieldError[] = [];
   const given = found.map(({ value, ...place }): GivenEntity => {
     const { value: entity, problems } = shapeEntity(value, place.pointer);
-    for (const { pointer, message } of problems)
-      errors.push({
-        pointer,
-        message: place.line === undefined ? message : `line ${place.line}: ${message}`,
-      });
-    return { entity, ...place };
+    const one = { entity, ...place };
+    if (problems.length > 0) errors.push(...placed(problems, one));
+    return one;
   });
   if (errors.length > 0) throw badEntities(errors);
   return given;

@@ -1,5 +1,6 @@
 /** A policy written as text: JSON or YAML, the same bytes for the same policy. */
 import { stringify } from 'yaml';
+import type { Entity } from './entity.ts';
 import type { Policy } from './policy.ts';
 import { toTerseDocument } from './policy-document.ts';
 
@@ -14,8 +15,13 @@ export function schemaUrl(publicUrl: string | undefined): string {
 }
 
 /** The document as text; `schema` is named in it, so that editors complete and check it. */
-export function policyText(policy: Policy, format: PolicyFormat, schema: string): string {
-  const document = toTerseDocument(policy);
+export function policyText(
+  policy: Policy,
+  format: PolicyFormat,
+  schema: string,
+  entities: readonly Entity[] = [],
+): string {
+  const document = toTerseDocument(policy, entities);
   if (format === 'json') return `${JSON.stringify({ $schema: schema, ...document }, null, 2)}\n`;
   return `# yaml-language-server: $schema=${schema}\n${yamlText(document)}`;
 }

@@ -1,5 +1,5 @@
 /** Entities for tests: types of them, and how they are written. */
-import type { Client } from '../../harness.ts';
+import type { Client, TestGateway } from '../../harness.ts';
 import { ok, typesPath } from '../admin/staff.ts';
 
 export const entitiesPath = '/api/v1/admin/entities';
@@ -13,6 +13,12 @@ export function at(reference: string): string {
 /** Writes an entity that is not there yet. */
 export async function put(client: Client, reference: string, parts: object = {}) {
   return ok(await client.put(at(reference), parts), 201).body;
+}
+
+/** Takes every entity away, whoever has it as parent. */
+export async function removeAll({ services: { db } }: TestGateway): Promise<void> {
+  await db('entity_parents').delete();
+  await db('entities').delete();
 }
 
 const string = { type: 'string' };
