@@ -4,9 +4,11 @@ import { ENTITY_RESOURCE, entityAttributes, entityPrincipal, loadEntities } from
 import { relevantPaths } from '../decision/principal-groups.ts';
 import { makeAbilityToCome, type Principal, principalFacts } from '../policy/ability.ts';
 import { gains } from '../policy/containment.ts';
-import { canonicalName, type EntityName, referenceTo } from '../policy/entity.ts';
+import { changedKeys } from '../policy/diff.ts';
+import { canonicalName, type Entity, type EntityName, referenceTo } from '../policy/entity.ts';
 import { bindNames, type EntityDiff, namesGiven } from '../policy/entity-store.ts';
 import { read } from '../policy/matcher.ts';
+import { isOfAncestors } from '../policy/resolve-ancestors.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import type { Giver } from './giver.ts';
@@ -34,7 +36,7 @@ export function entityGuard(giver: Giver, snapshot: Snapshot, trx: Transaction) 
     const target = targetOf(diff);
     await requireAssignable(giver, snapshot, diff);
     if (await mayEscalate(giver, snapshot, target)) return async () => {};
-    const names = await withDescendants(trx, namesIn(diff));
+    const names = await withDescendants(trx, concerned(snapshot, diff));
     if (names.length > MOST_LOADED)
       await requireNoGap(
         giver,
@@ -66,9 +68,25 @@ async function requireAssignable(giver: Giver, snapshot: Snapshot, diff: EntityD
   for (const role of roles) await requireAssign(giver, snapshot, role);
 }
 
-function namesIn({ added, changed, removed }: EntityDiff): EntityName[] {
-  return [...added, ...changed.map(({ after }) => after), ...removed];
+/** Those that may become other principals: a title that no rule reads of a principal makes none. */
+function concerned(snapshot: Snapshot, { added, changed, removed }: EntityDiff): EntityName[] {
+  const { paths } = relevantPaths(snapshot, snapshot);
+  const readOfAny = paths.some(isOfAncestors);
+  const read = new Set(paths.map((path) => path.split('.')[0] ?? ''));
+  const isConcerned = (before: Pick<Entity, 'attributes' | 'roles' | 'parents'>, after: typeof before) =>
+    changedKeys(
+      { roles: before.roles, parents: before.parents },
+      { roles: after.roles, parents: after.parents },
+    ).length > 0 ||
+    changedKeys(before.attributes, after.attributes).some((name) => readOfAny || read.has(name));
+  return [
+    ...added.filter((after) => isConcerned(NOTHING, after)),
+    ...changed.filter(({ before, after }) => isConcerned(before, after)).map(({ after }) => after),
+    ...removed.filter((before) => isConcerned(before, NOTHING)),
+  ];
 }
+
+const NOTHING = { attributes: {}, roles: [], parents: [] };
 
 async function withDescendants(trx: Transaction, names: readonly EntityName[]): Promise<EntityName[]> {
   const { rows } = await trx.raw(

@@ -33,31 +33,49 @@ export async function loadEntities(
   const { rows }: { rows: StoredEntity[] } = await db.raw(withAncestors, bindNames(names.map(canonical)));
   const stored = new Map(rows.map((row) => [referenceTo(row), row]));
   const known = new Map<string, KnownEntity>();
+  const clean = cleanOnce(snapshot);
   return (name) => {
     const reference = referenceTo(canonical(name));
     const own = stored.get(reference);
-    const found = known.get(reference) ?? (own && complete(own, stored, snapshot));
+    const found = known.get(reference) ?? (own && complete(own, ancestorsOf(own, stored), clean));
     if (found) known.set(reference, found);
     return found;
   };
 }
 
+/** `OFFSET 0`: looked up by index, name by name. The planner cannot know how few they are, and would read whole tables. */
 const withAncestors = `
   WITH RECURSIVE above AS (
     SELECT given.type, given.id FROM ${namesGiven}
-    UNION SELECT p.parent_type, p.parent_id FROM entity_parents p JOIN above a ON (p.type, p.id) = (a.type, a.id)
-  ) SELECT ${entityColumns} FROM entities e JOIN above USING (type, id)`;
+    UNION SELECT p.parent_type, p.parent_id FROM above a CROSS JOIN LATERAL (
+      SELECT parent_type, parent_id FROM entity_parents WHERE (type, id) = (a.type, a.id) OFFSET 0
+    ) p
+  ) SELECT found.* FROM above a CROSS JOIN LATERAL (
+    SELECT ${entityColumns} FROM entities e WHERE (e.type, e.id) = (a.type, a.id) OFFSET 0
+  ) found`;
 
-function complete(
-  own: StoredEntity,
-  stored: ReadonlyMap<string, StoredEntity>,
-  snapshot: Snapshot,
-): KnownEntity {
-  const above = ancestorsOf(own, stored);
-  const given = above.map(({ type, id, attributes }) => ({ ...attributes, type, id }));
-  const { ancestors, misfits } = cleanAncestors(given, snapshot);
-  const roles = new Set([own, ...above].flatMap((entity) => entity.roles));
-  return { own, roles: [...roles].sort(), ancestors, misfits };
+/** An ancestor as rules see it, and what of it does not fit. */
+type Clean = (entity: StoredEntity) => { ancestors: readonly Facts[]; misfits: readonly string[] };
+
+/** A folder is an ancestor of all that lies in it, and is cleaned once for all of it. */
+function cleanOnce(snapshot: Snapshot): Clean {
+  const made = new Map<StoredEntity, ReturnType<Clean>>();
+  return (entity) => {
+    const { type, id, attributes } = entity;
+    const clean = made.get(entity) ?? cleanAncestors([{ ...attributes, type, id }], snapshot);
+    made.set(entity, clean);
+    return clean;
+  };
+}
+
+function complete(own: StoredEntity, above: readonly StoredEntity[], clean: Clean): KnownEntity {
+  const cleaned = above.map(clean);
+  return {
+    own,
+    roles: [...new Set([own, ...above].flatMap(({ roles }) => roles))].sort(),
+    ancestors: Object.freeze(cleaned.flatMap(({ ancestors }) => ancestors)),
+    misfits: cleaned.flatMap(({ misfits }) => misfits),
+  };
 }
 
 /** Breadth first, each once. */

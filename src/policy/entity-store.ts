@@ -99,7 +99,7 @@ function textOf({ attributes, roles, parents }: Entity): string {
   return sortedText([attributes, [...roles].sort(), [...parents].sort()]);
 }
 
-/** Writes a difference but the parents of what is added and changed: these may refer to any of it. */
+/** Writes a difference but the parents that it brings: these may refer to any of it. */
 export async function writeEntities(
   trx: Transaction,
   { added, changed, removed }: EntityDiff,
@@ -110,16 +110,34 @@ export async function writeEntities(
     await trx.raw(upsert, [JSON.stringify(batch)]);
     onWritten(done);
   });
-  const stale = [...changed.map(({ before }) => before), ...removed];
-  for (const table of ['entity_roles', 'entity_parents'])
+  for (const part of ['roles', 'parents'] as const) {
+    const stale = [
+      ...changed.filter((change) => differs(change, part)).map(({ before }) => before),
+      ...removed,
+    ];
     await inBatches(stale, (batch) =>
       trx.raw(
-        `DELETE FROM ${table} t USING ${namesGiven} WHERE (t.type, t.id) = (given.type, given.id)`,
+        `DELETE FROM entity_${part} t USING ${namesGiven} WHERE (t.type, t.id) = (given.type, given.id)`,
         bindNames(batch),
       ),
     );
-  const roles = written.flatMap(({ type, id, roles }) => roles.map((role_key) => ({ type, id, role_key })));
+  }
+  const roles = withOther('roles', { added, changed }).flatMap(({ type, id, roles }) =>
+    roles.map((role_key) => ({ type, id, role_key })),
+  );
   await inBatches(roles, (batch) => trx.raw(insertRoles, [JSON.stringify(batch)]));
+}
+
+function differs({ before, after }: EntityDiff['changed'][number], part: 'roles' | 'parents'): boolean {
+  return JSON.stringify([...before[part]].sort()) !== JSON.stringify([...after[part]].sort());
+}
+
+/** What is added, and what is changed in this part. */
+export function withOther(
+  part: 'roles' | 'parents',
+  { added, changed }: Pick<EntityDiff, 'added' | 'changed'>,
+): Entity[] {
+  return [...added, ...changed.filter((change) => differs(change, part)).map(({ after }) => after)];
 }
 
 const upsert = `

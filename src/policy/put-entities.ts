@@ -9,6 +9,7 @@ import {
   missingParents,
   parenthoods,
   removeEntities,
+  withOther,
   writeEntities,
   writeParents,
 } from './entity-store.ts';
@@ -77,14 +78,14 @@ export async function writeEntityDiff(
   { guard, onWritten, places = new Map() }: WriteOptions & { places?: ReadonlyMap<string, GivenEntity> },
 ): Promise<void> {
   const guardAgain = await guard?.(diff);
-  const written = [...diff.added, ...diff.changed.map(({ after }) => after)];
   await writeEntities(trx, diff, onWritten);
   await removeEntities(trx, diff.removed).catch(explainInUse);
-  const edges = parenthoods(written);
+  const moved = withOther('parents', diff);
+  const edges = parenthoods(moved);
   const missing = await missingParents(trx, edges);
-  if (missing.size > 0) refuse(written.flatMap((entity) => withoutParents(entity, missing, places)));
+  if (missing.size > 0) refuse(moved.flatMap((entity) => withoutParents(entity, missing, places)));
   await writeParents(trx, edges);
-  const children = written.filter(({ parents }) => parents.length > 0);
+  const children = moved.filter(({ parents }) => parents.length > 0);
   const cycle = children.length > 0 ? await findCycle(trx, children) : undefined;
   if (cycle) refuse([circle(cycle, places)]);
   await guardAgain?.();
