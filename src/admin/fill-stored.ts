@@ -103,8 +103,18 @@ async function storedEntity(
   const stored = await loadStored(services, call.context.snapshot, { principals: [named] });
   const entity = stored.entity(named);
   if (!entity) return undefined;
-  const ancestors = await readableAncestors(services, call, entity);
-  return { roles: entity.roles, attributes: entity.own.attributes, ancestors };
+  await requireAncestorsReadable(services, call, entity);
+  return storedPrincipalOf(entity);
+}
+
+/** An entity as who asks. */
+export function storedPrincipalOf(entity: KnownEntity): StoredPrincipal {
+  return { roles: entity.roles, attributes: entity.own.attributes, ancestors: ancestorsIn(entity) };
+}
+
+/** What an entity lies in or belongs to, as a question says it. */
+export function ancestorsIn({ ancestors }: KnownEntity): AskedAncestor[] {
+  return ancestors.map((ancestor) => ({ ...namedIn(ancestor), ...ancestor }));
 }
 
 async function storedResource(
@@ -116,22 +126,23 @@ async function storedResource(
   const stored = await loadStored(services, call.context.snapshot, { resources: [{ type, id }] });
   const found = stored.resource({ type, id });
   const entity = stored.entity({ type, id });
-  if (entity && found)
-    return { found, ancestors: { ancestors: await readableAncestors(services, call, entity) } };
+  if (entity && found) {
+    await requireAncestorsReadable(services, call, entity);
+    return { found, ancestors: { ancestors: ancestorsIn(entity) } };
+  }
   if (found) await requireReadable(services, call, type, found);
   return found ? { found } : {};
 }
 
-/** Its ancestors, for those who may read the entity and each of them. */
-async function readableAncestors(
+/** Throws `access_denied` for whoever may not read the entity and each of its ancestors. */
+async function requireAncestorsReadable(
   services: Services,
   call: GuardedCall<unknown, unknown>,
   { own, ancestors }: KnownEntity,
-): Promise<AskedAncestor[]> {
+): Promise<void> {
   await requireReadable(services, call, ENTITY_RESOURCE, entityAttributes(own));
   for (const ancestor of ancestors)
     await requireReadable(services, call, ENTITY_RESOURCE, ancestorAttributes(ancestor));
-  return ancestors.map((ancestor) => ({ ...namedIn(ancestor), ...ancestor }));
 }
 
 /** An ancestor, as decisions know it, as a resource that is administered. */

@@ -1,7 +1,10 @@
 /** Entities in bulk: all or none, problems by their place, and what was exported changes nothing. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import type { Policy } from '../../../src/policy/policy.ts';
 import { type Client, startGateway, type TestGateway } from '../../harness.ts';
-import { allItems, assertProblem, auditOf, ok, person } from '../admin/staff.ts';
+import { allItems, assertProblem, auditOf, ok, person, restorePolicy } from '../admin/staff.ts';
+import { evaluationPath } from '../authzen/fixture.ts';
 import { addEntityTypes, at, entitiesPath, put, removeAll } from './kept.ts';
 
 const lines = { 'content-type': 'application/x-ndjson' };
@@ -10,11 +13,13 @@ const policyPath = '/api/v1/admin/policy';
 describe('an import of entities', () => {
   let gateway: TestGateway;
   let root: Client;
+  let policy: Policy;
 
   before(async () => {
     gateway = await startGateway();
     root = (await person(gateway, { roles: ['superadmin'] })).client;
     await addEntityTypes(root);
+    policy = gateway.services.live.snapshot.policy;
   });
   beforeEach(() => removeAll(gateway));
   after(() => gateway.close());
@@ -116,6 +121,32 @@ describe('an import of entities', () => {
 
   describe('with a policy', () => {
     const roles = [{ key: 'librarian' }];
+
+    it('the example of the docs is taken as it is, and decides as it says', async () => {
+      // As the docs have it, after the types of these tests.
+      const text = await readFile(new URL('../../../docs/examples/folders.yaml', import.meta.url), 'utf8');
+      ok(await root.post(`${policyPath}/import`, text, { 'content-type': 'application/yaml' }));
+      const decide = async (id: string, file: string) =>
+        ok(
+          await root.post(evaluationPath, {
+            subject: { type: 'employee', id },
+            action: { name: 'read' },
+            resource: { type: 'file', id: file },
+          }),
+        ).body.decision;
+      assert.deepEqual(
+        [
+          await decide('ada', 'plan-2030'),
+          await decide('ben', 'plan-2030'),
+          await decide('eve', 'plan-2030'),
+        ],
+        [true, true, false],
+      );
+      assert.deepEqual([await decide('ada', 'diary'), await decide('ben', 'diary')], [true, false]);
+      await removeAll(gateway);
+      await restorePolicy(gateway, policy);
+      root = (await person(gateway, { roles: ['superadmin'] })).client;
+    });
 
     it('is written with it or not at all, and tells what it did', async () => {
       const entities = [{ type: 'robot', id: 'r', roles: ['librarian'] }];
