@@ -35,6 +35,13 @@ describe('an entity is no way to more', () => {
         subject: 'order',
         when: { 'principal.ancestors': { $elemMatch: { type: 'group', level: 'gold' } } },
       },
+      {
+        role: 'authenticated',
+        action: 'read',
+        subject: 'order',
+        inverted: true,
+        when: { 'principal.department': 'barred' },
+      },
     ])
       await addRule(root, rule);
     keeper = await person(gateway, { roles: ['entity-keeper'] });
@@ -103,6 +110,10 @@ describe('an entity is no way to more', () => {
     ['what somebody stronger has, taken away', (client) => client.patch(at('robot:chief'), { roles: [] })],
     ['somebody stronger, removed', (client) => client.delete(at('robot:chief'))],
     [
+      'an attribute that takes from somebody stronger what the keeper holds, too',
+      (client) => client.patch(at('robot:chief'), { attributes: { department: 'barred' } }),
+    ],
+    [
       'a deny on somebody stronger',
       (client) => client.patch(at('robot:chief'), { roles: ['denied', 'strong'] }),
     ],
@@ -120,6 +131,7 @@ describe('an entity is no way to more', () => {
     ok(await client.put(at('robot:mine'), { parents: ['group:weak'] }), 201);
     ok(await client.put(at('folder:f'), { attributes: { viewers: ['anybody'] } }), 201);
     ok(await client.patch(at('group:plain'), { attributes: { level: 'silver' } }));
+    ok(await client.put(at('device:00000000-0000-4000-8000-0000000000aa'), {}), 201);
     ok(await client.delete(at('folder:f')), 204);
   });
 
