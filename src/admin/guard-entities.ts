@@ -33,9 +33,9 @@ interface Change {
  */
 export function entityGuard(giver: Giver, snapshot: Snapshot, trx: Transaction) {
   return async (diff: EntityDiff): Promise<() => Promise<void>> => {
-    const target = targetOf(diff);
     await requireAssignable(giver, snapshot, diff);
-    if (await mayEscalate(giver, snapshot, target)) return async () => {};
+    const target = await closedTo(giver, snapshot, targetsOf(diff));
+    if (!target) return async () => {};
     const names = await withDescendants(trx, concerned(snapshot, diff));
     if (names.length > MOST_LOADED)
       await requireNoGap(
@@ -51,11 +51,22 @@ export function entityGuard(giver: Giver, snapshot: Snapshot, trx: Transaction) 
   };
 }
 
-/** What `escalate` is asked on: the one entity, or entities as such. */
-function targetOf({ added, changed, removed }: EntityDiff): Target {
-  const all = [...added, ...changed.map(({ after }) => after), ...removed];
-  const [one] = all;
-  return { type: ENTITY_RESOURCE, attributes: one && all.length === 1 ? entityAttributes(one) : {} };
+/** What `escalate` is asked on: the one entity as it was and as it becomes, or entities as such. */
+function targetsOf({ added, changed, removed }: EntityDiff): Target[] {
+  const all = [...added, ...changed.flatMap(({ before, after }) => [before, after]), ...removed];
+  const isOne = added.length + changed.length + removed.length === 1;
+  const attributes = isOne ? all.map(entityAttributes) : [{}];
+  return attributes.map((of) => ({ type: ENTITY_RESOURCE, attributes: of }));
+}
+
+/** The first on which the giver may not escalate: who may on what an entity becomes could otherwise make it that. */
+async function closedTo(
+  giver: Giver,
+  snapshot: Snapshot,
+  targets: readonly Target[],
+): Promise<Target | undefined> {
+  for (const target of targets) if (!(await mayEscalate(giver, snapshot, target))) return target;
+  return undefined;
 }
 
 async function requireAssignable(giver: Giver, snapshot: Snapshot, diff: EntityDiff): Promise<void> {

@@ -3,14 +3,16 @@ import { resourceOf } from '../decision/access-request.ts';
 import { accessDenied } from '../decision/decision.ts';
 import { ENTITY_RESOURCE, entityAttributes } from '../decision/entities.ts';
 import type { GuardedCall } from '../enforcement/access.ts';
+import { changedKeys } from '../policy/diff.ts';
 import { type Entity, referenceTo } from '../policy/entity.ts';
 import type { EntityDiff } from '../policy/entity-store.ts';
+import { ANY_TYPE } from '../policy/policy.ts';
 import { type GivenEntity, putEntities } from '../policy/put-entities.ts';
 import { readEntityDocument, readEntityLines } from '../policy/read-entities.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import type { Transaction } from '../storage/postgres.ts';
-import { auditEntities, countEntities, vocabularyOf } from './change-entity.ts';
+import { auditEntities, countEntities, type EntityParts, isPart, vocabularyOf } from './change-entity.ts';
 import { type Giver, giverOf } from './giver.ts';
 import { entityGuard } from './guard-entities.ts';
 import { actorOf } from './publish-change.ts';
@@ -54,24 +56,29 @@ export function putForCaller(
     mode,
     vocabulary: vocabularyOf(services, snapshot),
     guard: async (diff) => {
-      await requireEntityActions(giver, snapshot, diff);
+      await requireEntityActions(services, giver, snapshot, diff);
       return guard(diff);
     },
   });
 }
 
-/** Many at once are no way round what the policy says of each. Throws `access_denied` for the first that may not be. */
+/** Many at once are no way round what the policy says of each. Throws `access_denied`, `fields_denied` for the first that may not be. */
 async function requireEntityActions(
+  { gatekeeper }: Pick<Services, 'gatekeeper'>,
   { principal, decisions }: Giver,
   snapshot: Snapshot,
   diff: EntityDiff,
 ): Promise<void> {
   const type = snapshot.types.get(ENTITY_RESOURCE);
-  for (const [action, entity] of actionsIn(diff)) {
+  const isByField = rulesAboutFields(snapshot);
+  for (const { action, entity, fields } of actionsIn(diff)) {
     const resource = type && resourceOf(type, entityAttributes(entity));
     const request = resource && { principal, action: { name: action }, resource, context: {} };
     const decision = request && (await decisions.decide(snapshot, request, 'denied'));
-    if (decision?.allow) continue;
+    if (decision?.allow) {
+      if (isByField) await gatekeeper.requireFields({ snapshot, request }, fields);
+      continue;
+    }
     throw accessDenied(
       decision ?? {
         allow: false,
@@ -84,13 +91,33 @@ async function requireEntityActions(
   }
 }
 
-function actionsIn({ added, changed, removed }: EntityDiff): [action: string, entity: Entity][] {
+/** Whether any rule about entities is about some of their fields: else each allow is of all, and need not be asked for them. */
+function rulesAboutFields({ rules }: Snapshot): boolean {
+  return [...rules.values()].some(
+    ({ fields, subjects }) => fields && (subjects.includes(ENTITY_RESOURCE) || subjects.includes(ANY_TYPE)),
+  );
+}
+
+interface Asked {
+  action: string;
+  entity: Entity;
+  /** Those that it writes. */
+  fields: string[];
+}
+
+function actionsIn({ added, changed, removed }: EntityDiff): Asked[] {
   return [
-    ...added.map((entity): [string, Entity] => ['create', entity]),
-    ...changed.flatMap(({ before, after }): [string, Entity][] => [
-      ['update', before],
-      ['update', after],
-    ]),
-    ...removed.map((entity): [string, Entity] => ['delete', entity]),
+    ...added.map((entity) => ({ action: 'create', entity, fields: writtenIn(NOTHING, entity) })),
+    ...changed.flatMap(({ before, after }) => {
+      const fields = writtenIn(before, after);
+      return [before, after].map((entity) => ({ action: 'update', entity, fields }));
+    }),
+    ...removed.map((entity) => ({ action: 'delete', entity, fields: [] })),
   ];
+}
+
+const NOTHING: EntityParts = { attributes: {}, roles: [], parents: [] };
+
+function writtenIn(before: EntityParts, after: EntityParts): string[] {
+  return changedKeys(before, after).filter(isPart);
 }

@@ -1,7 +1,7 @@
 /** Entities are no way to more than one holds (design 4.7): every side door by name. */
 import assert from 'node:assert/strict';
 import { type Answer, type Client, startGateway, type TestGateway } from '../../harness.ts';
-import { addRule, assertProblem, ok, type Person, person, rolesPath } from '../admin/staff.ts';
+import { addRole, addRule, assertProblem, ok, type Person, person, rolesPath } from '../admin/staff.ts';
 import { addEntityTypes, at, entitiesPath, put, removeAll } from './kept.ts';
 
 describe('an entity is no way to more', () => {
@@ -133,6 +133,37 @@ describe('an entity is no way to more', () => {
     ok(await client.patch(at('group:plain'), { attributes: { level: 'silver' } }));
     ok(await client.put(at('device:00000000-0000-4000-8000-0000000000aa'), {}), 201);
     ok(await client.delete(at('folder:f')), 204);
+  });
+
+  it('who may escalate on what an entity becomes does not make it that', async () => {
+    const escalates = {
+      role: 'entity-keeper',
+      action: 'escalate',
+      subject: 'castellan.entity',
+      conditions: { 'attributes.level': 'open' },
+    };
+    const { id } = await addRule(root, escalates);
+    const parts = { attributes: { level: 'open' }, roles: ['strong'] };
+    await put(root, 'group:open', { attributes: { level: 'open' } });
+    await refused((client) => client.put(at('group:plain'), parts));
+    ok(await keeper.client.put(at('group:open'), parts));
+    ok(await root.delete(`/api/v1/admin/rules/${id}`), 204);
+  });
+
+  it('who may write some fields of entities writes no others, by import either', async () => {
+    const role = await addRole(root);
+    const subject = 'castellan.entity';
+    await addRule(root, { role, action: ['read', 'delete'], subject });
+    await addRule(root, { role, action: ['create', 'update'], subject, fields: ['attributes'] });
+    const { client } = await person(gateway, { roles: [role] });
+    const moved = { type: 'folder', id: 'f', attributes: { title: 'x' }, parents: ['folder:top'] };
+    await put(root, 'folder:top');
+    assertProblem(await client.put(at('folder:f'), moved), 403, 'fields_denied', '/parents');
+    const importing = (entities: object[]) => client.post(`${entitiesPath}/import`, { entities });
+    assertProblem(await importing([moved]), 403, 'fields_denied', '/parents');
+    ok(await importing([{ ...moved, parents: [] }]));
+    assertProblem(await importing([moved]), 403, 'fields_denied', '/parents');
+    ok(await importing([{ ...moved, attributes: { title: 'y' }, parents: [] }]));
   });
 
   it('a role that may not be assigned is not given, though all in it is held', async () => {
