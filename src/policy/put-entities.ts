@@ -2,17 +2,8 @@
 import { AppError, type FieldError, type Problem } from '../errors.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import { canonicalEntity, checkEntity, type Entity, type EntityVocabulary, referenceTo } from './entity.ts';
-import {
-  diffEntities,
-  type EntityDiff,
-  findCycle,
-  missingParents,
-  parenthoods,
-  removeEntities,
-  withOther,
-  writeEntities,
-  writeParents,
-} from './entity-store.ts';
+import { findCycle, missingParents, parenthoods, writeParents } from './entity-parents.ts';
+import { diffEntities, type EntityDiff, removeEntities, withOther, writeEntities } from './entity-store.ts';
 
 /** An entity of the right shape, and where it was found. */
 export interface GivenEntity {
