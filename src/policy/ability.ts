@@ -87,10 +87,14 @@ export function principalFacts(snapshot: Snapshot, principal: Principal): Facts 
     id: principal.id,
     type: principal.type,
     roles: [...effectiveRoles(snapshot, principal.roles)].sort(),
-    ancestors: principal.ancestors,
-    ancestorIds: principal.ancestors.map(({ type, id }) => `${type}:${id}`),
+    ...ancestorFacts(principal.ancestors),
   });
   return Object.freeze(facts);
+}
+
+/** What rules see of a principal's ancestors. */
+export function ancestorFacts(ancestors: Principal['ancestors']) {
+  return { ancestors, ancestorIds: ancestors.map(({ type, id }) => `${type}:${id}`) };
 }
 
 /** The rule as far as these facts go; nothing when it can never match this principal. */

@@ -166,6 +166,39 @@ describe('an entity is no way to more', () => {
     ok(await importing([{ ...moved, attributes: { title: 'y' }, parents: [] }]));
   });
 
+  describe('a deny by who keeps rules', () => {
+    let ruler: Person;
+
+    before(async () => {
+      const role = await addRole(root);
+      await addRule(root, { role, action: ['read', 'create'], subject: 'castellan.rule' });
+      await addRule(root, { role, action: 'read', subject: 'order' });
+      ruler = await person(gateway, { roles: [role] });
+      ok(await root.post(rolesPath, { key: 'soft' }), 201);
+    });
+    const deny = { action: 'read', subject: 'order', inverted: true };
+
+    it('refused: on an entity that is stronger, by a role, by a group or by name', async () => {
+      await put(root, 'group:soft', { roles: ['soft'] });
+      for (const parts of [
+        { roles: ['soft', 'strong', 'weak'] },
+        { roles: ['strong', 'weak'], parents: ['group:soft'] },
+      ]) {
+        ok(await root.put(at('robot:chief'), parts));
+        const answer = await ruler.client.post('/api/v1/admin/rules', { ...deny, role: 'soft' });
+        assertProblem(answer, 403, 'privilege_escalation');
+      }
+      const named = { ...deny, principal: 'robot:chief' };
+      assertProblem(await ruler.client.post('/api/v1/admin/rules', named), 403, 'privilege_escalation');
+    });
+
+    it('goes on where the entity may no more than its writer', async () => {
+      await put(root, 'robot:small', { roles: ['soft', 'weak'] });
+      const { body } = ok(await ruler.client.post('/api/v1/admin/rules', { ...deny, role: 'soft' }), 201);
+      ok(await root.delete(`/api/v1/admin/rules/${body.id}`), 204);
+    });
+  });
+
   it('a role that may not be assigned is not given, though all in it is held', async () => {
     const { client } = await person(gateway, { roles: ['superadmin'] });
     const deny = {
