@@ -11,6 +11,7 @@ import { up as closeFunctions, down as openFunctions } from './0008-closed-funct
 import { down as dropListIndexes, up as makeListIndexes } from './0009-list-indexes.ts';
 import { down as dropOrder, up as makeOrder } from './0010-order-of-parents.ts';
 import { down as dropApiKeys, up as makeApiKeys } from './0011-api-keys.ts';
+import { down as dropEntities, up as makeEntities } from './0012-entities.ts';
 import { down as dropCedar, up as makeCedar } from './0013-cedar.ts';
 import { down as dropShadow, up as makeShadow } from './0014-shadow.ts';
 
@@ -26,6 +27,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0009-list-indexes': { up: makeListIndexes, down: dropListIndexes },
   '0010-order-of-parents': { up: makeOrder, down: dropOrder },
   '0011-api-keys': { up: makeApiKeys, down: dropApiKeys },
+  '0012-entities': { up: makeEntities, down: dropEntities },
   '0013-cedar': { up: makeCedar, down: dropCedar },
   '0014-shadow': { up: makeShadow, down: dropShadow },
 };

@@ -15,6 +15,7 @@ export const errorTable = {
   email_taken: { status: 409, title: 'This e-mail is taken' },
   role_in_use: { status: 409, title: 'The role is still in use' },
   resource_type_in_use: { status: 409, title: 'The resource type is still in use' },
+  entity_in_use: { status: 409, title: 'The entity is still a parent of others' },
   built_in: { status: 409, title: 'This part is built in and cannot be changed so' },
   policy_locks_out: { status: 409, title: 'Nobody could change the policy afterwards' },
   stale_version: { status: 412, title: 'It was changed by someone else in the meantime' },

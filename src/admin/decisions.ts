@@ -1,5 +1,6 @@
 /** /admin/decisions: the decision log, read. */
 import Joi from 'joi';
+import { ENTITY_RESOURCE, entityAttributes } from '../decision/entities.ts';
 import { explain } from '../decision/explain.ts';
 import { apiKeyAttributes } from '../decision/principals.ts';
 import { endpoint, type GuardedCall, type GuardedEndpoint, type LoadCall } from '../enforcement/access.ts';
@@ -7,9 +8,16 @@ import { showReadable } from '../enforcement/mask.ts';
 import { explainCedar } from '../evaluators/explain-cedar.ts';
 import type { PageQuery } from '../http/page.ts';
 import { ACCOUNT_TYPE, API_KEY_TYPE } from '../policy/built-in.ts';
+import { isEntityType } from '../policy/entity.ts';
 import type { Services } from '../services.ts';
 import { findApiKey } from './api-key.ts';
-import { type DecisionRow, decisionAttributes, findDecision, storedRequest } from './decision-rows.ts';
+import {
+  type DecisionRow,
+  decisionAttributes,
+  findDecision,
+  mayReadAncestors,
+  storedRequest,
+} from './decision-rows.ts';
 import { disagreementEndpoints } from './disagreements.ts';
 import { explanationShape } from './explain.ts';
 import { isReadable } from './fill-stored.ts';
@@ -104,16 +112,29 @@ async function answerDecision(services: Services, call: GuardedCall) {
 async function mayReadFacts(services: Services, call: GuardedCall, row: DecisionRow): Promise<boolean> {
   return (
     (await isReadable(services, call, row.resourceType, row.resource.attributes)) &&
-    (await mayReadPrincipal(services, call, row))
+    (await mayReadPrincipal(services, call, row)) &&
+    (await mayReadAncestors(row, (resource, found) => isReadable(services, call, resource, found)))
   );
 }
 
 async function mayReadPrincipal(services: Services, call: GuardedCall, row: DecisionRow): Promise<boolean> {
   const { principalType, principalId, principal } = row;
   if (principalType === ACCOUNT_TYPE) return isReadable(services, call, ACCOUNT_TYPE, principal.attributes);
-  if (principalType !== API_KEY_TYPE) return true;
+  if (principalType !== API_KEY_TYPE) return mayReadEntity(services, call, row);
   const key = await findApiKey(services.db, principalId);
   return key !== undefined && isReadable(services, call, 'castellan.api-key', apiKeyAttributes(key));
+}
+
+/** What is stored of an entity is in the facts, too; of a type that none is of, they are what was sent. */
+async function mayReadEntity(
+  services: Services,
+  call: GuardedCall,
+  { principalType: type, principalId: id, principal: { attributes, roles } }: DecisionRow,
+): Promise<boolean> {
+  const { types } = call.context.snapshot;
+  if (!isEntityType(type, { types, isInTable: (name) => services.sources.has(name) })) return true;
+  const entity = entityAttributes({ type, id, attributes, roles, parents: [] });
+  return isReadable(services, call, ENTITY_RESOURCE, entity);
 }
 
 async function explanationOf({ snapshotAt }: Services, row: DecisionRow) {

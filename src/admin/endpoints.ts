@@ -4,6 +4,7 @@ import type { Services } from '../services.ts';
 import { apiKeyEndpoints } from './api-keys.ts';
 import { auditEndpoints } from './audit.ts';
 import { decisionEndpoints } from './decisions.ts';
+import { entityEndpoints } from './entities.ts';
 import { explainEndpoints } from './explain.ts';
 import { policyEndpoints } from './policy.ts';
 import { reachEndpoints } from './reach.ts';
@@ -20,6 +21,7 @@ export function adminEndpoints(services: Services): GuardedEndpoint[] {
     ...resourceTypeEndpoints(services),
     ...userEndpoints(services),
     ...apiKeyEndpoints(services),
+    ...entityEndpoints(services),
     ...policyEndpoints(services),
     ...explainEndpoints(services),
     ...decisionEndpoints(services),

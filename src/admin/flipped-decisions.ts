@@ -4,7 +4,7 @@ import type { DecisionsAt } from '../decision/run-cases.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Database } from '../storage/postgres.ts';
-import { type DecisionRow, decisionAttributes, storedRequest } from './decision-rows.ts';
+import { type DecisionRow, decisionAttributes, mayReadAncestors, storedRequest } from './decision-rows.ts';
 
 export interface FlippedDecision {
   row: DecisionRow;
@@ -63,12 +63,13 @@ export async function flippedDecisions({
 
 const PER_TURN = 100;
 
-/** The entry, the resource it is about, and who asked, where that is an account. */
+/** The entry, the resource it is about, who asked, where that is an account, and what either lies in. */
 async function mayReadAll(row: DecisionRow, mayRead: FlipOptions['mayRead']): Promise<boolean> {
   return (
     (await mayRead('castellan.decision', decisionAttributes(row))) &&
     (await mayRead(row.resourceType, row.resource.attributes)) &&
-    (row.principalType !== ACCOUNT_TYPE || (await mayRead(ACCOUNT_TYPE, row.principal.attributes)))
+    (row.principalType !== ACCOUNT_TYPE || (await mayRead(ACCOUNT_TYPE, row.principal.attributes))) &&
+    (await mayReadAncestors(row, mayRead))
   );
 }
 

@@ -2,6 +2,7 @@
  * Nobody weakens somebody stronger (design 4.7): whoever makes others lose something holds all that these may, or may
  * `escalate`. By whatever door a deny comes to bind them: a rule, a role that inherits, an import, a restore.
  */
+import { entityPrincipal, loadEntities } from '../decision/entities.ts';
 import { groupKey, relevantPaths } from '../decision/principal-groups.ts';
 import {
   type AccountFacts,
@@ -21,6 +22,8 @@ import {
 } from '../policy/ability.ts';
 import { ACCOUNT_TYPE, API_KEY_TYPE } from '../policy/built-in.ts';
 import { asGiven, asksWho, type Gap, takesFrom } from '../policy/containment.ts';
+import { type EntityName, entityNamed } from '../policy/entity.ts';
+import { bindNames, namesGiven } from '../policy/entity-store.ts';
 import { ANY_TYPE, type Role, type Rule } from '../policy/policy.ts';
 import type { Publication } from '../policy/publish.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
@@ -37,6 +40,7 @@ export async function guardDenies(giver: Giver, publication: Publication, trx: T
   const beyond = beyondIn(giver, before);
   await guardRoles(giver, change, beyond);
   await guardHolders(giver, change, await findBound(giver, change, beyond, trx));
+  await guardHolders(giver, change, await findBoundEntities(giver, change, trx));
 }
 
 /** Roles that inherit others than before; nobody has one that is new. */
@@ -120,13 +124,13 @@ function administers(subject: string): boolean {
   return subject === ANY_TYPE || subject === ACCOUNT_TYPE || subject.startsWith('castellan.');
 }
 
-/** An account or an API key that may lose something. */
+/** An account, an API key or an entity that may lose something. */
 interface Holder {
   roles: readonly string[];
   under(snapshot: Snapshot): Principal;
 }
 
-/** Of accounts and API keys: what makes them stronger may come by another role, a rule of their own, or an attribute. */
+/** Of accounts, API keys and entities: what makes them stronger may come by another role, a rule of their own, or an attribute. */
 async function guardHolders(giver: Giver, change: Change, holders: readonly Holder[]): Promise<void> {
   const { before, after } = change;
   const relevant = relevantPaths(before, after);
@@ -195,6 +199,54 @@ async function findBound(
   const { rows }: { rows: BoundRow[] } = await trx.raw(boundHolders, [...bound, isAny, named, stronger]);
   return rows.map(({ apiKey, ...account }) => (apiKey ? apiKeyHolder(apiKey) : accountHolder(account)));
 }
+
+/** So many entities are looked at one by one. */
+const MOST_ENTITIES = 1000;
+
+/**
+ * The entities that the change can come to bind: named by a deny, or with a role of their own or of their groups that it
+ * touches. Throws `privilege_escalation` where there are too many to be looked at, unless the giver may `escalate` on the policy.
+ */
+async function findBoundEntities(
+  giver: Giver,
+  { before, after, denies, rewired }: Change,
+  trx: Transaction,
+): Promise<Holder[]> {
+  const touched = [...denies.flatMap(({ role }) => role ?? []), ...rewired.map(({ key }) => key)];
+  const roles = heirsOf(
+    after,
+    touched.filter((key) => !isForAll(key)),
+  );
+  const named = denies.flatMap(({ principal }) => (principal === undefined ? [] : [entityNamed(principal)]));
+  if (roles.length === 0 && named.length === 0) return [];
+  const { rows }: { rows: EntityName[] } = await trx.raw(boundEntities, [
+    roles,
+    ...bindNames(named),
+    MOST_ENTITIES + 1,
+  ]);
+  if (rows.length > MOST_ENTITIES)
+    await requireNoGap(
+      giver,
+      before,
+      `it would bind more than ${MOST_ENTITIES} entities, too many to look at`,
+      {
+        type: 'castellan.policy',
+        attributes: {},
+      },
+    );
+  const find = await loadEntities(trx, before, rows.slice(0, MOST_ENTITIES));
+  return rows.flatMap((name) => {
+    const known = find(name);
+    return known ? [{ roles: known.roles, under: (snapshot) => entityPrincipal(name, known, snapshot) }] : [];
+  });
+}
+
+const boundEntities = `
+  WITH RECURSIVE concerned AS (
+    SELECT type, id FROM entity_roles WHERE role_key = ANY (?::text[])
+    UNION SELECT given.type, given.id FROM ${namesGiven}
+    UNION SELECT p.type, p.id FROM entity_parents p JOIN concerned c ON (p.parent_type, p.parent_id) = (c.type, c.id)
+  ) SELECT type, id FROM concerned JOIN entities USING (type, id) LIMIT ?`;
 
 /** An account's, or else an API key's. */
 type BoundRow = AccountFacts & { apiKey: ApiKeyFacts | null };

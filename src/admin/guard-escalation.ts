@@ -10,6 +10,7 @@ import { asGiven, asLifted, type GivenRule, gains } from '../policy/containment.
 import type { PolicyDiff } from '../policy/diff.ts';
 import { ANY_TYPE, type ResourceType } from '../policy/policy.ts';
 import type { Publication } from '../policy/publish.ts';
+import { readsAncestors } from '../policy/resolve-ancestors.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import type { ApiKey } from './api-key.ts';
@@ -86,6 +87,8 @@ function shapeOf({ attributes }: ResourceType, name: string): string {
 function isRead(snapshot: Snapshot, type: string, name: string): boolean {
   const isIt = (path: string) => path.split('.')[0] === name;
   return [...snapshot.rules.values()].some((rule) => {
+    // It may be that of an ancestor.
+    if (readsAncestors(rule)) return true;
     const isAbout = rule.subjects.includes(type) || rule.subjects.includes(ANY_TYPE);
     if (isAbout && pathsOf(rule.condition).some(isIt)) return true;
     return type === ACCOUNT_TYPE && readOfPrincipal(rule).some(isIt);
@@ -123,12 +126,24 @@ export async function guardUnassignment(
   await guardRoles(giver, snapshot, from, left, roleTarget(role));
 }
 
-async function guardGift(giver: Giver, snapshot: Snapshot, role: string, target: Target): Promise<void> {
+/** Giving a role: being allowed to assign it, and holding everything in it. */
+export async function guardGift(
+  giver: Giver,
+  snapshot: Snapshot,
+  role: string,
+  target: Target,
+): Promise<void> {
   await requireAssign(giver, snapshot, role);
   await requireHolds(giver, snapshot, rulesOfRole(snapshot, role).flatMap(givesOrDenies), target);
 }
 
-async function guardTaking(giver: Giver, snapshot: Snapshot, role: string, target: Target): Promise<void> {
+/** Taking a role away: being allowed to assign it, and holding everything that is free or gone then. */
+export async function guardTaking(
+  giver: Giver,
+  snapshot: Snapshot,
+  role: string,
+  target: Target,
+): Promise<void> {
   await requireAssign(giver, snapshot, role);
   await requireHolds(giver, snapshot, rulesOfRole(snapshot, role).flatMap(takesOrGives), target);
 }
@@ -150,7 +165,7 @@ async function guardRoles(
 }
 
 /** Throws `access_denied` unless the policy lets the giver assign this role. */
-async function requireAssign(
+export async function requireAssign(
   { principal, decisions }: Giver,
   snapshot: Snapshot,
   key: string,

@@ -3,14 +3,24 @@ import Joi from 'joi';
 import type { GuardedCall } from '../enforcement/access.ts';
 import { AppError, invalidField, type Problem, policyInvalid } from '../errors.ts';
 import { countDiff, describeDiff } from '../policy/diff.ts';
+import type { EntityDiff } from '../policy/entity-store.ts';
 import { mergeAll } from '../policy/files.ts';
 import { collections, emptyPolicy, nameOf, type Policy } from '../policy/policy.ts';
 import { readDocument } from '../policy/policy-document.ts';
 import { locateInDocument } from '../policy/publish.ts';
+import type { GivenEntity } from '../policy/put-entities.ts';
 import type { Services } from '../services.ts';
+import { auditEntities, countEntities } from './change-entity.ts';
 import { giverOf } from './giver.ts';
 import { requirePartActions } from './guard-parts.ts';
-import { changeQuery, type ProvenPublication, publishChange, requireVersion } from './publish-change.ts';
+import { putForCaller } from './import-entities.ts';
+import {
+  actorOf,
+  changeQuery,
+  type ProvenPublication,
+  publishChange,
+  requireVersion,
+} from './publish-change.ts';
 
 export interface ImportQuery {
   mode: 'merge' | 'replace';
@@ -30,6 +40,8 @@ export const importQuery = changeQuery.keys({
 /** What a draft says: parts to add or to replace, and names of parts to take away. */
 export interface Draft {
   policy: Policy;
+  /** What comes with it; these are put beside those that are there, in every mode. */
+  entities: GivenEntity[];
   remove: Partial<Record<keyof Policy, string[]>>;
 }
 
@@ -43,17 +55,21 @@ export function readDraft(body: unknown): Draft {
     throw new AppError('invalid_request', { message: 'the body must be a policy document' });
   const { message = '', remove: given = {}, ...document } = body as Record<string, unknown>;
   if (typeof message !== 'string') throw invalidField('/message', 'must be a string: why, for the history');
-  const { policy, problems } = readDocument(document);
+  const { policy, entities, problems } = readDocument(document);
   const { error, value: remove } = removal.validate(given, { abortEarly: false, errors: { label: false } });
   const misnamed = (error?.details ?? []).map(
     ({ path, message }): Problem => ({ pointer: ['/remove', ...path].join('/'), code: 'shape', message }),
   );
   if (problems.length + misnamed.length > 0) throw policyInvalid([...problems, ...misnamed]);
-  return { policy, remove };
+  return { policy, entities, remove };
 }
 
 /** The policy that a draft makes of the one in force. Throws `invalid_request` for a removal of what is not there. */
-export function applyDraft(current: Policy, { policy, remove }: Draft, mode: ImportQuery['mode']): Policy {
+export function applyDraft(
+  current: Policy,
+  { policy, remove }: Omit<Draft, 'entities'>,
+  mode: ImportQuery['mode'],
+): Policy {
   const base = mode === 'merge' ? current : emptyPolicy();
   const merged = mergeAll([base, policy]);
   for (const collection of collections) {
@@ -73,6 +89,7 @@ export function applyDraft(current: Policy, { policy, remove }: Draft, mode: Imp
 export async function importPolicy(services: Services, call: GuardedCall<unknown, ImportQuery>) {
   const { req, res, body, query } = call;
   const draft = readDraft(body);
+  let entities: EntityDiff | undefined;
   const publication = await publishChange(services, {
     req,
     res,
@@ -85,18 +102,28 @@ export async function importPolicy(services: Services, call: GuardedCall<unknown
     },
     locate: locateInDocument(draft.policy),
     guard: (planned) => requirePartActions(giverOf(services, req, planned.before), planned),
+    alongside: async (snapshot, trx) => {
+      if (draft.entities.length === 0) return;
+      entities = await putForCaller(services, req, { trx, snapshot, given: draft.entities, mode: 'merge' });
+      if (!query.dryRun) await auditEntities(trx, actorOf(req), entities, { verb: 'import', id: 'merge' });
+    },
     dryRun: query.dryRun,
   });
-  return { status: 200, body: presentChange(publication, query.dryRun) };
+  return { status: 200, body: presentChange(publication, query.dryRun, entities) };
 }
 
 /** What a change did, or would do. */
-export function presentChange({ before, after, diff, broken }: ProvenPublication, dryRun: boolean) {
+export function presentChange(
+  { before, after, diff, broken }: ProvenPublication,
+  dryRun: boolean,
+  entities?: EntityDiff,
+) {
   return {
     revision: dryRun ? before.revision : after.revision,
     dryRun,
     changes: countDiff(diff),
     summary: describeDiff(diff).slice(0, MOST_LINES),
+    ...(entities && { entities: countEntities(entities) }),
     ...(broken.length > 0 && { brokenCases: broken }),
   };
 }

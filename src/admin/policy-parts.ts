@@ -15,7 +15,7 @@ import { changedKeys } from '../policy/diff.ts';
 import type { PolicyRow } from '../policy/models.ts';
 import type { Policy } from '../policy/policy.ts';
 import { locateInPart } from '../policy/publish.ts';
-import type { Shaped } from '../policy/rule-schema.ts';
+import type { Shaped } from '../policy/shape.ts';
 import type { Services } from '../services.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
 import { listReadable, type ReadablePage } from './list-readable.ts';
@@ -73,6 +73,9 @@ export function partEndpoints<Part extends object, Row extends PolicyRow>(
     );
     return part && options.attributesOf(part);
   };
+  // Entities must go on fitting their types.
+  const changeErrors: ErrorCode[] =
+    options.collection === 'resourceTypes' ? [...writeErrors, options.inUse] : writeErrors;
   const access = (action: string): Access => ({ action, resource, load });
   return [
     endpoint<undefined, ReadablePage>({
@@ -122,7 +125,7 @@ export function partEndpoints<Part extends object, Row extends PolicyRow>(
       bodyShape: schema,
       access: access('update'),
       reply,
-      errors: writeErrors,
+      errors: changeErrors,
       handle: (call) => changePart(services, call, options, (_, body) => body),
     }),
     endpoint({
@@ -134,7 +137,7 @@ export function partEndpoints<Part extends object, Row extends PolicyRow>(
       bodyShape: Joi.object().unknown(true),
       access: access('update'),
       reply,
-      errors: writeErrors,
+      errors: changeErrors,
       handle: (call) => changePart(services, call, options, (part, body) => ({ ...part, ...body })),
     }),
     endpoint({

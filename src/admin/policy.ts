@@ -12,6 +12,7 @@ import { LONGEST_MESSAGE } from '../policy/revisions.ts';
 import { policySchema } from '../policy/rule-schema.ts';
 import { type PolicyFormat, policyText, schemaUrl } from '../policy/write-files.ts';
 import type { Services } from '../services.ts';
+import { readableEntities } from './export-entities.ts';
 import { type ImportQuery, importPolicy, importQuery } from './import-policy.ts';
 import { etagOf } from './publish-change.ts';
 import { changeShape, revisionEndpoints } from './revisions.ts';
@@ -54,24 +55,19 @@ export function policyEndpoints(services: Services): GuardedEndpoint[] {
         headers: { ETag: etagOf(snapshot.revision) },
       }),
     }),
-    endpoint<undefined, { format: PolicyFormat }>({
+    endpoint<undefined, { format: PolicyFormat; entities: boolean }>({
       method: 'get',
       path: `${path}/export`,
       summary: 'The policy as a file; imported again it changes nothing',
       access: { action: 'read', ...policy },
-      query: Joi.object({ format: Joi.string().valid('yaml', 'json').default('yaml') }),
-      reply: { status: 200, description: 'YAML or JSON', shape: Joi.string() },
-      handle: ({ query: { format }, context: { snapshot } }) => ({
-        status: 200,
-        text: {
-          type: format === 'json' ? 'application/json' : 'application/yaml',
-          content: policyText(snapshot.policy, format, schemaUrl(services.config.publicUrl)),
-        },
-        headers: {
-          ETag: etagOf(snapshot.revision),
-          'Content-Disposition': `attachment; filename="policy-${snapshot.revision}.${format}"`,
-        },
+      query: Joi.object({
+        format: Joi.string().valid('yaml', 'json').default('yaml'),
+        entities: Joi.boolean()
+          .default(false)
+          .description('with all entities, for those who may read each of them'),
       }),
+      reply: { status: 200, description: 'YAML or JSON', shape: Joi.string() },
+      handle: (call) => exportPolicy(services, call),
     }),
     endpoint<unknown, ImportQuery>({
       method: 'post',
@@ -88,6 +84,7 @@ export function policyEndpoints(services: Services): GuardedEndpoint[] {
         'privilege_escalation',
         'policy_locks_out',
         'role_in_use',
+        'resource_type_in_use',
         'stale_version',
       ],
       handle: (call) => importPolicy(services, call),
@@ -114,6 +111,26 @@ export function policyEndpoints(services: Services): GuardedEndpoint[] {
     }),
     ...revisionEndpoints(services),
   ];
+}
+
+async function exportPolicy(
+  services: Services,
+  call: GuardedCall<undefined, { format: PolicyFormat; entities: boolean }>,
+) {
+  const { format, entities: isAsked } = call.query;
+  const { policy, revision } = call.context.snapshot;
+  const entities = isAsked ? await readableEntities(services, call) : [];
+  return {
+    status: 200,
+    text: {
+      type: format === 'json' ? 'application/json' : 'application/yaml',
+      content: policyText(policy, format, schemaUrl(services.config.publicUrl), { entities }),
+    },
+    headers: {
+      ETag: etagOf(revision),
+      'Content-Disposition': `attachment; filename="policy-${revision}.${format}"`,
+    },
+  };
 }
 
 async function answerCases(

@@ -9,7 +9,7 @@ import { AppError, invalidField } from '../errors.ts';
 import { API_KEY_TYPE } from '../policy/built-in.ts';
 import { countDiff, type PolicyDiff } from '../policy/diff.ts';
 import { collections, type Policy } from '../policy/policy.ts';
-import { type Locate, type Publication, publish } from '../policy/publish.ts';
+import { type Locate, type Publication, type PublishOptions, publish } from '../policy/publish.ts';
 import { LONGEST_MESSAGE } from '../policy/revisions.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
@@ -36,6 +36,8 @@ export interface ChangeRequest {
   locate?: Locate;
   /** What else must hold of it before it is written; throws to refuse. */
   guard?(publication: Publication): Promise<void>;
+  /** As in `publish`. */
+  alongside?: PublishOptions['alongside'];
   dryRun?: boolean;
 }
 
@@ -50,7 +52,7 @@ export interface ProvenPublication extends Publication {
  */
 export async function publishChange(services: Services, request: ChangeRequest): Promise<ProvenPublication> {
   const { db, live, feed } = services;
-  const { req, res, action, target, change, locate, guard, dryRun = false } = request;
+  const { req, res, action, target, change, locate, guard, alongside, dryRun = false } = request;
   const actor = actorOf(req);
   let broken: CaseResult[] = [];
   const publication = await publish({
@@ -63,6 +65,7 @@ export async function publishChange(services: Services, request: ChangeRequest):
       return change(policy, trx, before);
     },
     ...(locate && { locate }),
+    ...(alongside && { alongside }),
     dryRun,
     guard: async (planned, trx) => {
       await guardPublication(giverOf(services, req, planned.before), planned, trx);

@@ -121,7 +121,7 @@ export async function presentSimulation(
   return { ...rest, decisions: { ...decisions, flips }, principals: shown };
 }
 
-/** Roles that active accounts and live API keys have, and those of them that rules name. */
+/** Roles that active accounts, live API keys and entities have, and those of them that rules name. */
 export async function holdersOf(db: Database, { rulesByPrincipal }: Snapshot): Promise<Holders> {
   const roles: string[] = await db('role_assignments')
     .join('accounts', 'accounts.id', 'role_assignments.account_id')
@@ -135,6 +135,7 @@ export async function holdersOf(db: Database, { rulesByPrincipal }: Snapshot): P
     .whereIn('key_id', keys().select('id'))
     .distinct('role_key')
     .pluck('role_key');
+  const rolesOfEntities: string[] = await db('entity_roles').distinct('role_key').pluck('role_key');
   const named = async (type: string, living: Knex.QueryBuilder): Promise<string[]> => {
     const prefix = `${type}:`;
     const names = [...rulesByPrincipal.keys()].filter((name) => name.startsWith(prefix));
@@ -147,5 +148,5 @@ export async function holdersOf(db: Database, { rulesByPrincipal }: Snapshot): P
     ...(await named(ACCOUNT_TYPE, db('accounts').where({ is_active: true }))),
     ...(await named(API_KEY_TYPE, keys())),
   ];
-  return { roles: new Set([...roles, ...rolesOfKeys]), principals: new Set(principals) };
+  return { roles: new Set([...roles, ...rolesOfKeys, ...rolesOfEntities]), principals: new Set(principals) };
 }

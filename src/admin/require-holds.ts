@@ -9,7 +9,13 @@ import type { Giver } from './giver.ts';
 
 /** On what the giver may hold `escalate` instead of the permission itself. */
 export interface Target {
-  type: 'castellan.rule' | 'castellan.role' | 'castellan.policy' | 'castellan.api-key' | 'user';
+  type:
+    | 'castellan.rule'
+    | 'castellan.role'
+    | 'castellan.policy'
+    | 'castellan.api-key'
+    | 'castellan.entity'
+    | 'user';
   attributes: object;
 }
 
@@ -89,7 +95,8 @@ function holders({ principal, lasting }: Giver): Principal[] {
   return principal === lasting ? [principal] : [principal, lasting];
 }
 
-async function mayEscalate(giver: Giver, snapshot: Snapshot, target: Target): Promise<boolean> {
+/** Whether the giver may give what they do not hold on this target, for good. */
+export async function mayEscalate(giver: Giver, snapshot: Snapshot, target: Target): Promise<boolean> {
   const type = snapshot.types.get(target.type);
   if (!type) return false;
   const willBeLost = heldBy(giver, snapshot).some(({ rules }) =>

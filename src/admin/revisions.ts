@@ -35,6 +35,7 @@ export const changeShape = Joi.object({
   dryRun: Joi.boolean(),
   changes: revisionShape.extract('changes'),
   summary: Joi.array().items(Joi.string()),
+  entities: Joi.object({ added: Joi.number(), changed: Joi.number(), removed: Joi.number() }),
   brokenCases: Joi.array().items(Joi.object().unknown(true)),
 });
 
@@ -108,6 +109,7 @@ export function revisionEndpoints(services: Services): GuardedEndpoint[] {
         'policy_locks_out',
         'cases_broken',
         'role_in_use',
+        'resource_type_in_use',
         'stale_version',
       ],
       handle: (call) => restore(services, call),

@@ -30,11 +30,13 @@ async function refuseRemoval(policy: Policy, key: string, trx: Transaction): Pro
   await endedAssignments(trx, [key]).delete();
   const holders = Number((await trx('role_assignments').where({ role_key: key }).count())[0]?.count ?? 0);
   const keys = Number((await trx('api_key_roles').where({ role_key: key }).count())[0]?.count ?? 0);
+  const entities = Number((await trx('entity_roles').where({ role_key: key }).count())[0]?.count ?? 0);
   const uses = [
     rules.length > 0 && `rules ${rules.slice(0, 5).join(', ')}`,
     heirs.length > 0 && `roles ${heirs.join(', ')}`,
     holders > 0 && `${holders} accounts`,
     keys > 0 && `${keys} API keys`,
+    entities > 0 && `${entities} entities`,
   ].filter(Boolean);
   if (uses.length > 0) throw new AppError('role_in_use', { message: `used by ${uses.join('; ')}` });
 }

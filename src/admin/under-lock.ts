@@ -5,6 +5,7 @@ import { keepPolicyChangeable } from '../decision/lock-out.ts';
 import { findAccountFacts } from '../decision/principals.ts';
 import type { Admitted } from '../enforcement/gatekeeper.ts';
 import { AppError } from '../errors.ts';
+import { lockPolicy, snapshotInForce } from '../policy/publish.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import { principalFor } from '../sessions/authenticate.ts';
@@ -19,6 +20,20 @@ export function changeUnderLock<T>(
   change: (trx: Transaction, snapshot: Snapshot) => Promise<T>,
 ): Promise<T> {
   return keepPolicyChangeable(services.db, services.live, async (trx, snapshot) => {
+    await refreshCaller(services, req, trx, snapshot);
+    return change(trx, snapshot);
+  });
+}
+
+/** For changes that take the policy from nobody: the same without that check. Throws as `refreshCaller`. */
+export function changeDataUnderLock<T>(
+  services: Services,
+  req: Request,
+  change: (trx: Transaction, snapshot: Snapshot) => Promise<T>,
+): Promise<T> {
+  return services.db.transaction(async (trx) => {
+    await lockPolicy(trx);
+    const snapshot = await snapshotInForce(trx, services.live);
     await refreshCaller(services, req, trx, snapshot);
     return change(trx, snapshot);
   });

@@ -43,6 +43,8 @@ export function decisionRow(entry: DecisionRecord, id: string, atMs: number): st
     principal: {
       roles: principal.roles,
       attributes: storedFacts('principal', principal.attributes, asked, omitted),
+      ...(principal.ancestors.length > 0 &&
+        storedFacts('principal', { ancestors: principal.ancestors }, asked, omitted)),
     },
     action: action.name,
     action_properties: action.properties && storedFacts('action', action.properties, asked, omitted),

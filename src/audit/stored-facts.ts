@@ -98,5 +98,7 @@ function addAsked(condition: Condition, above: string | undefined, asked: Set<st
 }
 
 function topOf(path: string): string {
+  // They are made of the ancestors, which are what is written down.
+  if (path === 'principal.ancestorIds') return 'principal.ancestors';
   return path.split('.', 2).join('.');
 }

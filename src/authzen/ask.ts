@@ -7,6 +7,7 @@ import {
   resourceOf,
   typeOf,
 } from '../decision/access-request.ts';
+import { entityPrincipal, type KnownEntity } from '../decision/entities.ts';
 import {
   type AccountFacts,
   accountAttributes,
@@ -18,7 +19,7 @@ import { contextIn, contextMisfits } from '../decision/question.ts';
 import { isStoredType, loadStored, type Stored } from '../enforcement/load-stored.ts';
 import { ANONYMOUS_TYPE, type Principal } from '../policy/ability.ts';
 import { canonicalId, cleanCopy } from '../policy/attributes.ts';
-import { ACCOUNT_TYPE, API_KEY_TYPE } from '../policy/built-in.ts';
+import { ACCOUNT_TYPE, API_KEY_TYPE, reservedAttributes } from '../policy/built-in.ts';
 import type { Facts } from '../policy/matcher.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
@@ -29,7 +30,7 @@ type Known<T> = T & { doubt?: string };
 
 /**
  * The requests of these evaluations, in their order, all asked at one instant under one snapshot. What is stored is read
- * in one query for accounts, one for API keys and one for each table. Properties win over what is stored, for this question only.
+ * in one query for accounts, one for API keys, one for entities with all that they lie in, and one for each table. Properties win over what is stored, for this question only.
  */
 export async function requestsOf(
   services: Pick<Services, 'db' | 'sources'>,
@@ -43,6 +44,7 @@ export async function requestsOf(
   const stored = await loadStored(services, snapshot, {
     accounts: subjectIds(ACCOUNT_TYPE),
     apiKeys: subjectIds(API_KEY_TYPE),
+    principals: evaluations.map(({ subject }) => subject),
     resources: evaluations.map(({ resource }) => resource),
   });
   const accountOnce = once((account: AccountFacts) => accountPrincipal(account, snapshot));
@@ -99,6 +101,8 @@ function whoIs(
   const given = attributesOf(subject);
   if (account && Object.keys(given).length === 0 && account.isActive)
     return { principal: principalOfAccount(account) };
+  const entity = stored.entity(subject);
+  if (entity) return entityAs(subject, entity, given, snapshot);
   const principal = principalOf(
     {
       type: typeName,
@@ -116,6 +120,20 @@ function whoIs(
       : account || isKnownOtherwise(subject, snapshot)
         ? doubtOf('the subject', type ? resourceOf(type, given).misfits : [])
         : `nothing is known of the subject ${typeName}:${id}`;
+  return doubt === undefined ? { principal } : { principal, doubt };
+}
+
+/** A stored entity: its roles and what it belongs to are as they are stored, whatever is sent. */
+function entityAs(
+  { type, id }: Entity,
+  entity: KnownEntity,
+  given: Record<string, unknown>,
+  snapshot: Snapshot,
+): Known<{ principal: Principal }> {
+  const principal = entityPrincipal({ type, id }, entity, snapshot, given);
+  const declared = typeOf(snapshot, type);
+  const doubt =
+    doubtOf('the subject', resourceOf(declared, given).misfits) ?? doubtOf('its ancestors', entity.misfits);
   return doubt === undefined ? { principal } : { principal, doubt };
 }
 
@@ -149,17 +167,22 @@ function whatIs(
   const type = typeOf(snapshot, name);
   const given = attributesOf(rest);
   const found = stored.resource({ type: name, id });
-  if (found || !isStoredType(services, name))
-    return { resource: resourceOf(type, { id, ...found, ...given }) };
+  if (found || !isStoredType(services, name)) {
+    const { ancestors, misfits = [] } = stored.entity({ type: name, id }) ?? {};
+    const resource = resourceOf(type, { id, ...found, ...given }, ancestors);
+    const doubt = doubtOf('its ancestors', misfits);
+    return doubt === undefined ? { resource } : { resource, doubt };
+  }
   if (Object.keys(given).length > 0) return { resource: resourceOf(type, given) };
   return { resource: resourceOf(type, { id }), doubt: `there is no ${name} ${id}` };
 }
 
-/** Properties as attributes: who or what it is, and the roles it has, is not theirs to say. */
+/** Properties as attributes: who or what it is, the roles it has and what it lies in is not theirs to say. */
 export function attributesOf({ properties = {} }: Pick<Entity, 'properties'>): Record<string, unknown> {
-  const { id: _id, type: _type, roles: _roles, ...attributes } = properties;
-  return attributes;
+  return Object.fromEntries(Object.entries(properties).filter(([name]) => !notSaid.has(name)));
 }
+
+const notSaid = new Set(['id', 'type', 'roles', 'parents', ...reservedAttributes]);
 
 function actionOf({ name, properties }: ActionMessage): AccessRequest['action'] {
   return properties ? { name, properties: cleanCopy(properties) as Facts } : { name };

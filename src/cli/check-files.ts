@@ -7,6 +7,7 @@ import { tableCheck } from '../enforcement/table-check.ts';
 import type { Problem } from '../errors.ts';
 import { builtInTypes } from '../policy/built-in.ts';
 import { type Compiled, compile } from '../policy/compile.ts';
+import { checkEntity } from '../policy/entity.ts';
 import { shippedPolicies } from '../policy/files.ts';
 import { mergeFiles, type PolicyFiles } from '../policy/merge-files.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -58,7 +59,8 @@ async function check(
   if (!snapshot) return { ...told, problems: problems.toSorted(byPlace), results: undefined, snapshot };
   progress.begin('running the cases');
   const results = await runCases(merged.policy.cases, snapshot, evaluators.decisionsAt);
-  return { ...told, problems: failures(results, merged).sort(byPlace), results, snapshot };
+  const found = [...failures(results, merged), ...unfitEntities(merged, snapshot)];
+  return { ...told, problems: found.sort(byPlace), results, snapshot };
 }
 
 function lacksBuiltIns({ resourceTypes }: Policy): boolean {
@@ -77,7 +79,9 @@ function compileFiles(
   const places = new Set(
     problems.map(({ pointer, code }) => (code === 'syntax' ? '' : pointer.split('/')[1])),
   );
-  const isHidden = [...places].some((place) => place !== 'rules' && place !== 'cases' && place !== 'cedar');
+  const isHidden = [...places].some(
+    (place) => !['rules', 'cases', 'cedar', 'entities'].includes(place ?? ''),
+  );
   if (isHidden || files.length === 0) return { problems };
   const shaped = places.has('rules') ? { ...policy, cases: [] } : policy;
   const judged = places.has('cedar') ? { ...shaped, cedar: [] } : shaped;
@@ -89,6 +93,17 @@ function compileFiles(
   const found = (compiled.problems ?? []).map((problem) => locate(problem, judged));
   if (compiled.snapshot && problems.length === 0) return compiled;
   return { problems: [...problems, ...found] };
+}
+
+/** Entities that do not fit the policy beside them; their parents may be in the database. */
+function unfitEntities({ files }: PolicyFiles, { types, roles }: Snapshot): Problem[] {
+  const sources = sourcesOf(loadConfig());
+  const vocabulary = { types, roles, isInTable: (type: string) => sources.has(type) };
+  return files.flatMap((file) =>
+    file.entities.flatMap(({ entity, pointer }) =>
+      checkEntity(entity, vocabulary, pointer).map((problem) => file.place(problem)),
+    ),
+  );
 }
 
 function failures(results: readonly CaseResult[], { policy, locate }: PolicyFiles): Problem[] {

@@ -10,6 +10,9 @@ import { checkCommand } from './check.ts';
 import type { Command } from './command.ts';
 import { showConfig } from './config.ts';
 import { diffCommand } from './diff.ts';
+import { entitiesExport } from './entities-export.ts';
+import { entitiesImport } from './entities-import.ts';
+import { entitiesList } from './entities-list.ts';
 import { explainCommand } from './explain.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
@@ -37,5 +40,8 @@ export const commands: readonly Command[] = [
   restoreCommand,
   casesCommand,
   explainCommand,
+  entitiesImport,
+  entitiesExport,
+  entitiesList,
   auditVerify,
 ];

@@ -1,9 +1,11 @@
 /** `castellan explain` */
 
-import { withStoredPrincipal } from '../admin/fill-stored.ts';
+import { ancestorsIn, storedPrincipalOf, withStoredPrincipal } from '../admin/fill-stored.ts';
+
 import { type Explanation, explain } from '../decision/explain.ts';
 import { accountAttributes, findAccountFacts } from '../decision/principals.ts';
 import { questionProblems, requestOfQuestion } from '../decision/question.ts';
+import { loadStored } from '../enforcement/load-stored.ts';
 import { loadFromSource } from '../enforcement/source.ts';
 import { explainCedar } from '../evaluators/explain-cedar.ts';
 import { misfit } from '../policy/attributes.ts';
@@ -82,8 +84,9 @@ function readInstant(text: unknown): Date {
 }
 
 /** Whoever reaches the database may see all of it: nothing is withheld. */
-async function fillIn({ db, sources, live }: LiveDatabase, asked: Question): Promise<Question> {
-  const { principal, resource } = asked;
+async function fillIn(opened: LiveDatabase, asked: Question): Promise<Question> {
+  const { db, sources, live } = opened;
+  const { principal, resource } = await fillInEntities(opened, asked);
   const id = principal === 'anonymous' ? undefined : principal.id;
   const [facts] = id !== undefined && !misfit(id, { type: 'uuid' }) ? await findAccountFacts(db, [id]) : [];
   const filled: AskedPrincipal = facts
@@ -97,6 +100,25 @@ async function fillIn({ db, sources, live }: LiveDatabase, asked: Question): Pro
     ? { ...resource, attributes: { ...withoutNulls(row), ...resource.attributes } }
     : resource;
   return { ...asked, principal: filled, resource: found };
+}
+
+async function fillInEntities({ db, sources, live }: LiveDatabase, asked: Question): Promise<Question> {
+  const named = ({ type = '', id = '' }: { type?: string; id?: string }) => ({ type, id });
+  const [who, what] = [named(asked.principal === 'anonymous' ? {} : asked.principal), named(asked.resource)];
+  const stored = await loadStored({ db, sources }, live.snapshot, { principals: [who, what] });
+  const [entity, found] = [stored.entity(who), stored.entity(what)];
+  const { principal, resource } = asked;
+  return {
+    ...asked,
+    ...(entity && { principal: withStoredPrincipal(principal, storedPrincipalOf(entity)) }),
+    ...(found && {
+      resource: {
+        ancestors: ancestorsIn(found),
+        ...resource,
+        attributes: { ...withoutNulls(found.own.attributes), ...resource.attributes },
+      },
+    }),
+  };
 }
 
 function withoutNulls(row: Record<string, unknown>): Record<string, unknown> {

@@ -1,4 +1,6 @@
 /** `castellan export` */
+import type { Entity } from '../policy/entity.ts';
+import { allEntities } from '../policy/entity-store.ts';
 import type { Policy } from '../policy/policy.ts';
 import { readRevision } from '../policy/revisions.ts';
 import { splitPolicy } from '../policy/split-files.ts';
@@ -15,6 +17,7 @@ export const exportCommand: Command = {
     { name: 'format', type: 'string', meaning: 'default: yaml', values: ['yaml', 'json'] },
     { name: 'split', type: 'string', meaning: 'write files into this folder instead of standard output' },
     { name: 'revision', type: 'string', meaning: 'the policy as it was at this revision' },
+    { name: 'entities', type: 'boolean', meaning: 'with all entities, in the one document' },
     { name: 'force', type: 'boolean', meaning: 'write into a folder that holds what no export wrote, too' },
     {
       ...jsonOption,
@@ -23,15 +26,19 @@ export const exportCommand: Command = {
   ],
   run: async (options) => {
     const { split, json, force = false } = options;
+    if (options['entities'] && split !== undefined)
+      throw new UsageError('--entities goes into one document; castellan entities export writes lines');
     if (json && options['format'] === 'yaml' && split === undefined)
       throw new UsageError('--json and --format yaml are opposites');
     const isJson = options['format'] === 'json' || (json === true && split === undefined);
     const format = isJson ? 'json' : 'yaml';
-    const { policy, schema } = await withLiveDatabase(async (opened) => ({
+    const { policy, entities, schema } = await withLiveDatabase(async (opened) => ({
       policy: await policyAsked(opened, options),
+      entities: options['entities'] === true ? await everyEntity(opened) : [],
       schema: schemaUrl(opened.config.publicUrl),
     }));
-    if (typeof split !== 'string') return void process.stdout.write(policyText(policy, format, schema));
+    if (typeof split !== 'string')
+      return void process.stdout.write(policyText(policy, format, schema, { entities }));
     const { written, removed } = await writeSplit(split, splitPolicy(policy, format, schema), force === true);
     printResult(json, { folder: split, written, removed }, [
       ...removed.map((name) => `removed ${name}`),
@@ -39,6 +46,12 @@ export const exportCommand: Command = {
     ]);
   },
 };
+
+async function everyEntity({ db }: LiveDatabase): Promise<Entity[]> {
+  const all: Entity[] = [];
+  for await (const batch of allEntities(db)) all.push(...batch);
+  return all;
+}
 
 async function policyAsked({ db, live }: LiveDatabase, { revision }: Options): Promise<Policy> {
   if (revision === undefined) return live.snapshot.policy;

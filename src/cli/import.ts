@@ -1,6 +1,7 @@
 /** `castellan import` */
 import { applyDraft, presentChange } from '../admin/import-policy.ts';
 import { firstPolicy } from '../policy/begin.ts';
+import type { EntityDiff } from '../policy/entity-store.ts';
 import type { PolicyFiles } from '../policy/merge-files.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
@@ -9,6 +10,7 @@ import { withLiveDatabase } from './live-database.ts';
 import { count } from './problem-lines.ts';
 import type { Progress } from './progress.ts';
 import { changeLines, messageOption, publishByOperator } from './publish-by-operator.ts';
+import { auditByOperator, entityLine, putByOperator } from './put-entities.ts';
 import { filesArgument, readDraftFiles } from './read-files.ts';
 import { tellingProblems } from './telling-problems.ts';
 
@@ -34,11 +36,12 @@ export const importCommand: Command = {
   run: ({ 'dry-run': dryRun = false, json, ...options }, paths) =>
     tellingProblems('nothing was imported', async (progress) => {
       const files = await readDraftFiles(paths, progress);
-      const publication = await importFiles(files, { ...options, 'dry-run': dryRun }, progress);
+      const { publication, entities } = await importFiles(files, { ...options, 'dry-run': dryRun }, progress);
       progress.end();
       const isDry = dryRun === true;
       const notes = files.replaced.map((note) => `note: ${note}`);
-      printResult(json, presentChange(publication, isDry), [...notes, ...changeLines(publication, isDry)]);
+      const lines = [...changeLines(publication, isDry), ...(entities ? [entityLine(entities, isDry)] : [])];
+      printResult(json, presentChange(publication, isDry, entities), [...notes, ...lines]);
       if (isDry && options['force'] !== true) failForBroken(publication.broken.length, json);
     }),
 };
@@ -53,24 +56,36 @@ function failForBroken(broken: number, json: unknown): void {
   );
 }
 
-async function importFiles({ policy, locate }: PolicyFiles, options: Options, progress: Progress) {
+async function importFiles(
+  { policy, entities: given, locate }: PolicyFiles,
+  options: Options,
+  progress: Progress,
+) {
+  const isDry = options['dry-run'] === true;
+  let entities: EntityDiff | undefined;
   progress.begin('opening the database');
-  return withLiveDatabase((opened) =>
-    publishByOperator(opened, {
+  return withLiveDatabase(async (opened) => {
+    const publication = await publishByOperator(opened, {
       command: 'castellan import',
       action: 'policy.import',
       target: modeOf(options),
       message: String(options['message'] ?? ''),
       force: options['force'] === true,
-      dryRun: options['dry-run'] === true,
+      dryRun: isDry,
       progress,
       locate,
       change: (_policy, _trx, before) => {
         progress.begin('checking');
         return policyWith(policy, before, modeOf(options));
       },
-    }),
-  );
+      alongside: async (snapshot, trx) => {
+        if (given.length === 0) return;
+        entities = await putByOperator(opened, { trx, snapshot, given, mode: 'merge', progress });
+        if (!isDry) await auditByOperator(trx, 'castellan import', entities, 'merge');
+      },
+    });
+    return { publication, entities };
+  });
 }
 
 /** `--mode`, or what goes without saying. */

@@ -19,7 +19,8 @@ export const messageOption = {
   longest: LONGEST_MESSAGE,
 } as const;
 
-export interface OperatorChange extends Pick<PublishOptions, 'change' | 'locate' | 'dryRun' | 'message'> {
+export interface OperatorChange
+  extends Pick<PublishOptions, 'change' | 'locate' | 'dryRun' | 'message' | 'alongside'> {
   /** The command, which is named as author. */
   command: string;
   /** `policy.<verb>` for the audit trail. */

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { ANONYMOUS_TYPE, type Principal } from '../policy/ability.ts';
 import { canonical, canonicalId, cleanCopy, misfit } from '../policy/attributes.ts';
+import { ANCESTORS } from '../policy/built-in.ts';
 import type { Facts } from '../policy/matcher.ts';
 import type { AttributeSpec, ResourceType } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
@@ -27,9 +28,14 @@ export interface AccessRequest {
 
 /**
  * A resource for a decision: the declared attributes of `given`, copied; nothing inherited, no accessor, no type that
- * the object claims for itself (design 4.1). `null` and undefined are absent.
+ * the object claims for itself (design 4.1). `null` and undefined are absent. What it lies in is given by whoever read it
+ * from the database, or was made by `cleanAncestors`; a property of that name is nothing.
  */
-export function resourceOf(type: ResourceType, given: object): Resource {
+export function resourceOf(
+  type: ResourceType,
+  given: object,
+  ancestors: readonly Facts[] = NO_ANCESTORS,
+): Resource {
   const attributes: Record<string, unknown> = { __proto__: null };
   let misfits: string[] | undefined;
   for (const { name, spec } of declaredOf(type)) {
@@ -41,10 +47,35 @@ export function resourceOf(type: ResourceType, given: object): Resource {
     if (misfit(value, spec) !== undefined) misfits = [...(misfits ?? []), name];
     else attributes[name] = canonical(value, spec.type, spec.items);
   }
+  if (ancestors.length > 0) attributes[ANCESTORS] = ancestors;
   return { type: type.type, attributes, misfits: misfits ?? NO_MISFITS };
 }
 
 const NO_MISFITS: readonly string[] = Object.freeze([]);
+const NO_ANCESTORS: readonly Facts[] = Object.freeze([]);
+
+/** An ancestor as it is written or stored. */
+export interface GivenAncestor {
+  type: string;
+  id: string;
+  [attribute: string]: unknown;
+}
+
+/** Ancestors as rules see them: of each its type, its id and its declared attributes. In `misfits`: those that do not fit. */
+export function cleanAncestors(
+  given: readonly GivenAncestor[],
+  snapshot: Pick<Snapshot, 'types'>,
+): { ancestors: readonly Facts[]; misfits: string[] } {
+  const misfits: string[] = [];
+  const ancestors = given.map(({ type: name, ...attributes }) => {
+    const type = typeOf(snapshot, name);
+    const clean = resourceOf(type, attributes);
+    misfits.push(...clean.misfits.map((misfit) => `${misfit} of ${name}:${attributes.id}`));
+    const id = canonicalId(String(attributes.id), type);
+    return Object.freeze(Object.assign(Object.create(null), clean.attributes, { type: name, id })) as Facts;
+  });
+  return { ancestors: Object.freeze(ancestors), misfits };
+}
 
 /** The type by its name. One that the policy does not know has neither actions nor attributes; `decide` denies it. */
 export function typeOf({ types }: Pick<Snapshot, 'types'>, name: string): ResourceType {
@@ -81,6 +112,8 @@ export interface PrincipalInput {
   id: string;
   roles: readonly string[];
   attributes: object;
+  /** Clean, as `cleanAncestors` makes them. */
+  ancestors?: readonly Facts[];
   /** Raised by the database with every change of the account. */
   accessVersion: number;
 }
@@ -92,13 +125,15 @@ export function principalOf(input: PrincipalInput, type: ResourceType | undefine
     : (cleanCopy(input.attributes) as Facts);
   const roles = [...input.roles].sort();
   const id = canonicalId(input.id, type);
-  const made = JSON.stringify([input.type, id, roles, attributes, input.accessVersion]);
+  const ancestors = input.ancestors ?? NO_ANCESTORS;
+  const made = JSON.stringify([input.type, id, roles, attributes, input.accessVersion, ancestors]);
   const digest = createHash('sha256').update(made).digest('base64url');
   return Object.freeze({
     type: input.type,
     id,
     roles: Object.freeze(roles),
     attributes: Object.freeze(attributes),
+    ancestors,
     digest,
   });
 }

@@ -91,6 +91,7 @@ export function explain(
         .sort()
         .map((key) => ({ key, via: ways.get(key) ?? [key] })),
       attributes: principal.attributes,
+      ...(principal.ancestors.length > 0 && { ancestors: principal.ancestors }),
     },
     action,
     resource: {

@@ -1,5 +1,5 @@
 /** Principals that a draft affects alike: the same roles, and the same values where rules look. */
-import type { Principal } from '../policy/ability.ts';
+import { ancestorFacts, type Principal } from '../policy/ability.ts';
 import { type Condition, isTemplate, pathsOf, templatesOf, testsOf } from '../policy/condition.ts';
 import { read } from '../policy/matcher.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
@@ -54,8 +54,10 @@ export function groupKey(
 ): string {
   const own = `${principal.type}:${principal.id}`;
   const isNamed = ids || before.rulesByPrincipal.has(own) || after.rulesByPrincipal.has(own);
-  const valuesOf = ({ attributes }: Principal) =>
-    paths.map((path) => read(attributes, path.split('.')) ?? null);
+  const valuesOf = ({ attributes, ancestors }: Principal) => {
+    const facts = ancestors.length > 0 ? { ...attributes, ...ancestorFacts(ancestors) } : attributes;
+    return paths.map((path) => read(facts, path.split('.')) ?? null);
+  };
   return JSON.stringify([
     principal.type,
     isNamed ? principal.id : null,

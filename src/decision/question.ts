@@ -7,7 +7,14 @@ import { checkQuestion } from '../policy/check-cases.ts';
 import type { Facts } from '../policy/matcher.ts';
 import type { AskedPrincipal, AskedResource, Question } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
-import { type AccessRequest, anonymous, principalOf, type Resource, resourceOf } from './access-request.ts';
+import {
+  type AccessRequest,
+  anonymous,
+  cleanAncestors,
+  principalOf,
+  type Resource,
+  resourceOf,
+} from './access-request.ts';
 
 /** Somebody who is nobody in particular: no account has this id. */
 const NOBODY = '00000000-0000-0000-0000-000000000000';
@@ -37,19 +44,26 @@ export function requestOfQuestion(question: Question, snapshot: Snapshot, atMs: 
 /** Who asks, as the question says it; roles and attributes that are stored are filled in before. */
 export function principalIn(asked: AskedPrincipal, snapshot: Snapshot): Principal {
   if (asked === 'anonymous' || asked.type === ANONYMOUS_TYPE) return anonymous;
-  const { type = ACCOUNT_TYPE, id = NOBODY, roles = [], attributes = {}, ...beside } = asked;
+  const { type = ACCOUNT_TYPE, id = NOBODY, roles = [], ancestors = [], attributes = {}, ...beside } = asked;
   return principalOf(
-    { type, id, roles, attributes: { ...beside, ...attributes, id }, accessVersion: 0 },
+    {
+      type,
+      id,
+      roles,
+      attributes: { ...beside, ...attributes, id },
+      ancestors: cleanAncestors(ancestors, snapshot).ancestors,
+      accessVersion: 0,
+    },
     snapshot.types.get(type),
   );
 }
 
 /** The resource, its attributes beside the type or under `attributes`. */
 export function resourceIn(asked: AskedResource, snapshot: Snapshot): Resource {
-  const { type: name, attributes = {}, ...beside } = asked;
+  const { type: name, ancestors = [], attributes = {}, ...beside } = asked;
   const type = snapshot.types.get(name);
   if (!type) throw new Error(`unknown resource type ${name}`);
-  return resourceOf(type, { ...beside, ...attributes });
+  return resourceOf(type, { ...beside, ...attributes }, cleanAncestors(ancestors, snapshot).ancestors);
 }
 
 function actionOf({ name, properties }: { name: string; properties?: Facts }): AccessRequest['action'] {

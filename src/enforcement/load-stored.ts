@@ -1,5 +1,12 @@
 /** What the gateway itself knows of principals and resources that a question only names. */
 import {
+  ENTITY_RESOURCE,
+  entityAttributes,
+  entityOfResource,
+  type KnownEntity,
+  loadEntities,
+} from '../decision/entities.ts';
+import {
   type AccountFacts,
   accountAttributes,
   apiKeyAttributes,
@@ -9,6 +16,7 @@ import {
 } from '../decision/principals.ts';
 import { misfit } from '../policy/attributes.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
+import { isEntityType } from '../policy/entity.ts';
 import { listOf, roleAttributes, typeAttributes } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
@@ -25,7 +33,9 @@ export interface Stored {
   account(id: string): AccountFacts | undefined;
   /** The API key of this id, in force or not. */
   apiKey(id: string): StoredApiKey | undefined;
-  /** The attributes of an account, an API key, a part of the policy, or a row of a registered table; `null` is left out. */
+  /** The entity of this name, with what it has from above. */
+  entity(named: Named): KnownEntity | undefined;
+  /** The attributes of an account, an API key, a part of the policy, an entity, or a row of a registered table; `null` is left out. */
   resource(named: Named): Record<string, unknown> | undefined;
 }
 
@@ -35,17 +45,61 @@ type Attributes = Record<string, unknown>;
 interface Wanted {
   accounts?: readonly string[];
   apiKeys?: readonly string[];
+  /** Principals that may be entities. */
+  principals?: readonly Named[];
   resources?: readonly Named[];
 }
 
 const API_KEY_RESOURCE = 'castellan.api-key';
 
-/** Reads all that is stored of these: one query for the accounts, one for the API keys and one for each table, however many. */
+/** Reads all that is stored of these: one query for the accounts, one for the API keys, one for entities and one for each table, however many. */
 export async function loadStored(
   { db, sources }: Pick<Services, 'db' | 'sources'>,
   snapshot: Snapshot,
-  { accounts = [], apiKeys = [], resources = [] }: Wanted,
+  { accounts = [], apiKeys = [], principals = [], resources = [] }: Wanted,
 ): Promise<Stored> {
+  const names = entityNames([...principals, ...resources], snapshot, sources);
+  const [own, entity] = await Promise.all([
+    loadOwn({ db, sources }, snapshot, { accounts, apiKeys, resources }),
+    loadEntities(db, snapshot, names),
+  ]);
+  const entityIn = (named: Named) =>
+    isEntityType(named.type, { types: snapshot.types, isInTable: (type) => sources.has(type) })
+      ? entity(named)
+      : undefined;
+  const administered = ({ type, id }: Named) => {
+    const name = type === ENTITY_RESOURCE ? entityOfResource(id) : undefined;
+    const found = name && entity(name);
+    return found && entityAttributes(found.own);
+  };
+  return {
+    ...own,
+    entity: entityIn,
+    resource: (named) => {
+      const found = entityIn(named)?.own.attributes ?? administered(named);
+      return found ? withoutNulls(found) : own.resource(named);
+    },
+  };
+}
+
+/** Those of the names that may be of entities, or of entities as they are administered. */
+function entityNames(named: readonly Named[], { types }: Snapshot, sources: Services['sources']): Named[] {
+  const kinds = new Map<string, boolean>();
+  const isInTable = (type: string) => sources.has(type);
+  return named.flatMap(({ type, id }) => {
+    if (type === ENTITY_RESOURCE) return entityOfResource(id) ?? [];
+    const isOne = kinds.get(type) ?? isEntityType(type, { types, isInTable });
+    kinds.set(type, isOne);
+    return isOne ? [{ type, id }] : [];
+  });
+}
+
+/** What is stored elsewhere than among entities. */
+async function loadOwn(
+  { db, sources }: Pick<Services, 'db' | 'sources'>,
+  snapshot: Snapshot,
+  { accounts = [], apiKeys = [], resources = [] }: Wanted,
+): Promise<Omit<Stored, 'entity'>> {
   const idsByType = new Map<string, Set<string>>([
     [ACCOUNT_TYPE, new Set(accounts)],
     [API_KEY_RESOURCE, new Set(apiKeys)],
@@ -77,10 +131,16 @@ export async function loadStored(
 
 /** Whether all there are of a type are known here: one that is not stored does not exist. */
 export function isStoredType({ sources }: Pick<Services, 'sources'>, type: string): boolean {
-  return type === ACCOUNT_TYPE || type === API_KEY_RESOURCE || sources.has(type) || partTypes.has(type);
+  return type === ACCOUNT_TYPE || ownTypes.has(type) || sources.has(type);
 }
 
-const partTypes = new Set(['castellan.rule', 'castellan.role', 'castellan.resource-type']);
+const ownTypes = new Set([
+  API_KEY_RESOURCE,
+  ENTITY_RESOURCE,
+  'castellan.rule',
+  'castellan.role',
+  'castellan.resource-type',
+]);
 
 async function loadById<Facts extends { id: string }>(
   ids: Iterable<string>,

@@ -4,6 +4,7 @@ import type { Model, ModelClass, QueryBuilderType } from 'objection';
 import { AppError } from '../errors.ts';
 import { requestFacts } from '../evaluators/rule-index.ts';
 import { type Ability, type AbilityRule, isAlways } from '../policy/ability.ts';
+import { ANCESTORS } from '../policy/built-in.ts';
 import { type Condition, isTemplate, type Operand } from '../policy/condition.ts';
 import { compileCondition, type Facts } from '../policy/matcher.ts';
 import { operators } from '../policy/operators.ts';
@@ -236,6 +237,9 @@ function isChecked(column: Column | undefined, { type }: AttributeSpec): boolean
 }
 
 function columnOf(name: string, { type, source, as }: Rows) {
+  // Entities have parents, rows of tables none: whatever a column of this name held, it would not be that.
+  if (name === ANCESTORS)
+    throw new Untranslatable(`${type.type} is in a table, and its rows have no ${ANCESTORS}`);
   const column = Object.hasOwn(source.columns, name) ? source.columns[name] : undefined;
   if (!column) throw new Untranslatable(`${type.type}.${name} has no column in ${source.table}`);
   const spec = declaredOf(type)[name] ?? { type: 'string' };

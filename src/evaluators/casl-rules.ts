@@ -2,7 +2,7 @@
 import type { RawRule } from '@casl/ability';
 import type { Ability, AbilityRule } from '../policy/ability.ts';
 import { isAlways } from '../policy/ability.ts';
-import type { Condition, TestOperator } from '../policy/condition.ts';
+import { type Condition, pathsOf, type TestOperator } from '../policy/condition.ts';
 import {
   ANY_TYPE,
   type AttributeSpec,
@@ -10,6 +10,7 @@ import {
   type Query,
   type ResourceType,
 } from '../policy/policy.ts';
+import { isOfAncestors } from '../policy/resolve-ancestors.ts';
 
 export interface PlainAbility {
   revision: number;
@@ -37,7 +38,7 @@ const MOST_ALTERNATIVES = 32;
 export function toPlainAbility(ability: Ability, types: ReadonlyMap<string, ResourceType>): PlainAbility {
   const plain: PlainAbility = { revision: ability.revision, rules: [], serverOnly: [] };
   for (const rule of ability.rules) {
-    const queries = isAlways(rule.when) ? toQueries(rule.condition, declaredBy(rule, types)) : undefined;
+    const queries = canDecide(rule) ? toQueries(rule.condition, declaredBy(rule, types)) : undefined;
     const common = {
       action: [...rule.actions],
       subject: [...rule.subjects],
@@ -60,6 +61,11 @@ export function toPlainAbility(ability: Ability, types: ReadonlyMap<string, Reso
       });
   }
   return plain;
+}
+
+/** About the request a browser knows too little; and what a resource lies in, only the gateway knows: a deny would not fire. */
+function canDecide({ when, condition }: AbilityRule): boolean {
+  return isAlways(when) && !pathsOf(condition).some(isOfAncestors);
 }
 
 /** In Castellan a field covers what lies below it; CASL wants that spelled out. */

@@ -11,6 +11,8 @@ export interface Principal {
   /** Roles given, without those inherited. */
   readonly roles: readonly string[];
   readonly attributes: Facts;
+  /** What it belongs to, however far up, each clean: `type`, `id` and its attributes. Never what a caller says. */
+  readonly ancestors: readonly Facts[];
   /** SHA-256 of everything above and of the access version: the principal's part of cache keys. */
   readonly digest: string;
 }
@@ -85,8 +87,14 @@ export function principalFacts(snapshot: Snapshot, principal: Principal): Facts 
     id: principal.id,
     type: principal.type,
     roles: [...effectiveRoles(snapshot, principal.roles)].sort(),
+    ...ancestorFacts(principal.ancestors),
   });
   return Object.freeze(facts);
+}
+
+/** What rules see of a principal's ancestors. */
+export function ancestorFacts(ancestors: Principal['ancestors']) {
+  return { ancestors, ancestorIds: ancestors.map(({ type, id }) => `${type}:${id}`) };
 }
 
 /** The rule as far as these facts go; nothing when it can never match this principal. */

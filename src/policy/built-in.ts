@@ -77,6 +77,12 @@ export const builtInTypes: readonly ResourceType[] = [
       revokedAt: { type: 'date', nullable: true },
     },
   ),
+  builtIn('castellan.entity', 'A principal or resource of another system, kept here', [...crud, 'escalate'], {
+    type: string,
+    attributes: { type: 'object' },
+    roles: strings,
+    parents: strings,
+  }),
   builtIn('castellan.policy', 'The policy as a whole', ['read', 'update', 'escalate', 'override'], {}),
   builtIn('castellan.decision', 'A decision: asked for by others, or made', ['read', 'evaluate'], {
     principal: string,
@@ -122,8 +128,21 @@ function hasAll(found: ResourceType | undefined, { actions, attributes }: Resour
   );
 }
 
+/** What something lies in or belongs to, however far up. It comes from stored entities alone, so no type may declare it. */
+export const ANCESTORS = 'ancestors';
+export const ancestorsSpec: AttributeSpec = { type: 'array', items: 'object' };
+
 /** Facts of a principal beside its declared attributes. */
-export const principalFacts: Record<string, AttributeSpec> = { id: string, type: string, roles: strings };
+export const principalFacts: Record<string, AttributeSpec> = {
+  id: string,
+  type: string,
+  roles: strings,
+  ancestors: ancestorsSpec,
+  ancestorIds: strings,
+};
+
+/** Names that no resource type may declare: a value of that name could be taken for what only we say. */
+export const reservedAttributes: ReadonlySet<string> = new Set([ANCESTORS, 'ancestorIds']);
 
 /** Facts of the action. Others may be given by whoever asks. */
 export const actionFacts: Record<string, AttributeSpec> = { name: string };

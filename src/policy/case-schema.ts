@@ -9,6 +9,12 @@ const instant = Joi.string().custom((value: string, helpers) =>
   misfit(value, { type: 'date' }) ? helpers.error('string.isoDate') : canonical(value, 'date'),
 );
 
+/** Stored entities have parents; whoever only asks a question says what follows from them. */
+const ancestors = Joi.array()
+  .items(Joi.object({ type: typeName.required(), id: Joi.string().max(200).required() }).unknown(true))
+  .max(1000)
+  .description('what it lies in or belongs to, however far up: [{type, id, …attributes}]');
+
 /** Who asks: a known account by its id, or anybody with these roles and attributes. */
 export const askedPrincipal = Joi.alternatives(
   Joi.string().valid('anonymous'),
@@ -16,6 +22,7 @@ export const askedPrincipal = Joi.alternatives(
     type: typeName,
     id: Joi.string().max(200),
     roles: Joi.array().items(Joi.string()).unique().max(100),
+    ancestors,
     attributes,
   }).unknown(true),
 ).description('anonymous, or {type, id, roles, …attributes}');
@@ -23,6 +30,7 @@ export const askedPrincipal = Joi.alternatives(
 export const askedResource = Joi.object({
   type: typeName.required(),
   id: Joi.string().max(200),
+  ancestors,
   attributes,
 })
   .unknown(true)

@@ -6,6 +6,7 @@ import { isSafePath } from './condition.ts';
 import { escapePointer } from './parse-condition.ts';
 import type {
   AskedAction,
+  AskedAncestor,
   AskedPrincipal,
   AskedResource,
   AttributeSpec,
@@ -100,7 +101,11 @@ function checkPrincipal(principal: AskedPrincipal, { types, roles }: Known, base
   );
   const declared = types.get(type) ?? (type === API_KEY_TYPE ? withoutAttributes : undefined);
   if (!declared) return [...problems, unknownName(`${base}/type`, 'type', type, types.keys())];
-  return [...problems, ...checkAttributes(principal, declared, ['type', 'id', 'roles', 'attributes'], base)];
+  return [
+    ...problems,
+    ...checkAttributes(principal, declared, ['type', 'id', 'roles', 'ancestors', 'attributes'], base),
+    ...checkAncestors(principal.ancestors, types, `${base}/ancestors`),
+  ];
 }
 
 /** An API key as principal. */
@@ -116,7 +121,20 @@ const withoutAttributes: ResourceType = {
 function checkResource(resource: AskedResource, { types }: Known, base: string): Problem[] {
   const declared = types.get(resource.type);
   if (!declared) return [unknownName(`${base}/type`, 'type', resource.type, types.keys())];
-  return checkAttributes(resource, declared, ['type', 'id', 'attributes'], base);
+  return [
+    ...checkAttributes(resource, declared, ['type', 'id', 'ancestors', 'attributes'], base),
+    ...checkAncestors(resource.ancestors, types, `${base}/ancestors`),
+  ];
+}
+
+function checkAncestors(ancestors: AskedAncestor[] = [], types: Known['types'], base: string): Problem[] {
+  return ancestors.flatMap((ancestor, index) => {
+    const declared = types.get(ancestor.type);
+    const at = `${base}/${index}`;
+    return declared
+      ? checkAttributes(ancestor, declared, ['type', 'id'], at)
+      : [unknownName(`${at}/type`, 'type', ancestor.type, types.keys())];
+  });
 }
 
 /** A misspelt attribute would be missing from every decision, and a case that expects a denial would pass by mistake. */

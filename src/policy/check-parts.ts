@@ -1,7 +1,7 @@
 /** Resource types and roles of a policy document: everything that is wrong with them, with pointers into it. */
 import type { Problem } from '../errors.ts';
 import { misfit } from './attributes.ts';
-import { builtInTypes } from './built-in.ts';
+import { builtInTypes, reservedAttributes } from './built-in.ts';
 import { isSafePath } from './condition.ts';
 import { escapePointer } from './parse-condition.ts';
 import { ANY_ACTION, ANY_TYPE, builtInRoles, type Policy, type ResourceType, type Role } from './policy.ts';
@@ -60,6 +60,12 @@ function checkType(type: ResourceType, base: string, evaluators: readonly string
         pointer,
         code: 'unsafe_path',
         message: 'must be a name of letters, digits and _ that no object inherits',
+      });
+    if (reservedAttributes.has(name))
+      problems.push({
+        pointer,
+        code: 'reserved',
+        message: `${name} comes from the parents of stored entities; it cannot be declared`,
       });
     if (spec.items && spec.type !== 'array')
       problems.push({ pointer: `${pointer}/items`, code: 'shape', message: 'is only for arrays' });

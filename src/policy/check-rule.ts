@@ -1,8 +1,16 @@
 /** One rule against the resource types and roles of its policy: read into conditions, or every problem with it. */
 import type { Problem } from '../errors.ts';
-import { ACCOUNT_TYPE, API_KEY_TYPE, actionFacts, contextFacts, principalFacts } from './built-in.ts';
+import {
+  ACCOUNT_TYPE,
+  ANCESTORS,
+  API_KEY_TYPE,
+  actionFacts,
+  ancestorsSpec,
+  contextFacts,
+  principalFacts,
+} from './built-in.ts';
 import { ALWAYS, type Condition, isSafePath } from './condition.ts';
-import { parseQuery, type Scope, unsafePath } from './parse-condition.ts';
+import { parseQuery, type Resolved, type Scope, unsafePath } from './parse-condition.ts';
 import {
   ANY_ACTION,
   ANY_TYPE,
@@ -12,6 +20,7 @@ import {
   type ResourceType,
   type Rule,
 } from './policy.ts';
+import { isOfAncestors, resolveBelowAncestors, resolveOfAncestor } from './resolve-ancestors.ts';
 import { closest, unknownName } from './suggest.ts';
 
 /** What a rule may refer to. */
@@ -25,8 +34,6 @@ export interface CheckedRule {
   when: Condition;
   problems: Problem[];
 }
-
-type Resolved = { spec?: AttributeSpec } | { problem: string; code: string; suggestion?: string };
 
 /** Reads a rule of the right shape. `base` is the pointer to it. */
 export function checkRule(rule: Rule, vocabulary: Vocabulary, base = ''): CheckedRule {
@@ -173,7 +180,14 @@ function readConditions(
 function resourceScope(type: ResourceType, vocabulary: Vocabulary): Scope {
   return {
     network: false,
-    resolve: (path) => resolveAttribute(path, type.attributes, type.type, 'attribute'),
+    resolve: (path) => {
+      if (path === ANCESTORS) return { spec: ancestorsSpec };
+      if (isOfAncestors(path))
+        return resolveBelowAncestors(path.slice(ANCESTORS.length + 1), vocabulary.types);
+      return resolveAttribute(path, type.attributes, type.type, 'attribute', [ANCESTORS]);
+    },
+    ofElement: (path, query) =>
+      path === ANCESTORS ? (inner) => resolveOfAncestor(inner, vocabulary.types, query) : undefined,
     principalAttribute: (path) => resolvePrincipal(path, vocabulary),
   };
 }
@@ -181,6 +195,10 @@ function resourceScope(type: ResourceType, vocabulary: Vocabulary): Scope {
 function whenScope(vocabulary: Vocabulary): Scope {
   return {
     network: true,
+    ofElement: (path, query) =>
+      path === `principal.${ANCESTORS}`
+        ? (inner) => resolveOfAncestor(inner, vocabulary.types, query)
+        : undefined,
     principalAttribute: (path) => resolvePrincipal(path, vocabulary),
     resolve: (path) => {
       if (!isSafePath(path)) return unsafePath(path);
@@ -214,6 +232,8 @@ function resolveFact(root: string, name: string, facts: Record<string, Attribute
 const ofPrincipals = new WeakMap<Vocabulary['types'], Record<string, AttributeSpec>>();
 
 function resolvePrincipal(path: string, { types }: Vocabulary): Resolved {
+  if (path !== ANCESTORS && isOfAncestors(path))
+    return resolveBelowAncestors(path.slice(ANCESTORS.length + 1), types);
   const attributes = ofPrincipals.get(types) ?? {
     ...types.get(ACCOUNT_TYPE)?.attributes,
     ...principalFacts,
@@ -227,12 +247,13 @@ function resolveAttribute(
   attributes: Record<string, AttributeSpec>,
   owner: string,
   what: string,
+  alsoKnown: readonly string[] = [],
 ): Resolved {
   if (!isSafePath(path)) return unsafePath(path);
   const [name = '', ...rest] = path.split('.');
   const spec = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
   if (!spec) {
-    const suggestion = closest(name, Object.keys(attributes));
+    const suggestion = closest(name, [...Object.keys(attributes), ...alsoKnown]);
     const hint = suggestion
       ? `; did you mean ${[suggestion, ...rest].join('.')}?`
       : `; it has ${Object.keys(attributes).join(', ')}`;

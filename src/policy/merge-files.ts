@@ -4,11 +4,14 @@ import type { Problem } from '../errors.ts';
 import { type Collection, collections, emptyPolicy, nameOf, type Part, type Policy } from './policy.ts';
 import { thereTwice } from './policy-document.ts';
 import type { FileProblem, PolicyFile } from './policy-file.ts';
+import type { GivenEntity } from './put-entities.ts';
 
 /** Files read as one policy. */
 export interface PolicyFiles {
   files: readonly PolicyFile[];
   policy: Policy;
+  /** What comes with it, each knowing its place. */
+  entities: readonly GivenEntity[];
   /** Everything that is wrong with the files as such; what is wrong with the policy is found when it is compiled. */
   problems: FileProblem[];
   /** Which parts took the place of others. */
@@ -43,7 +46,12 @@ export function mergeFiles(layers: readonly (readonly PolicyFile[])[]): PolicyFi
     Object.assign(policy, { [collection]: [...byName.values()].map(({ part }) => part) });
   }
   const locate = (problem: Problem, within: Policy) => locateIn(origins, files, problem, within);
-  return { files, policy, problems, replaced, locate };
+  return { files, policy, entities: files.flatMap(entitiesIn), problems, replaced, locate };
+}
+
+/** Two of one name are a problem once they are written: only there it is known how the ids of their type compare. */
+function entitiesIn(file: PolicyFile): GivenEntity[] {
+  return file.entities.map((one) => ({ ...one, where: () => placeAt(file, one.pointer) }));
 }
 
 function add(
@@ -74,7 +82,10 @@ function replaces(one: Origin, other: Origin): boolean {
 }
 
 function placeOf({ file, part }: Origin): string {
-  const pointer = file.pointers.get(part) ?? '';
+  return placeAt(file, file.pointers.get(part) ?? '');
+}
+
+function placeAt(file: PolicyFile, pointer: string): string {
   const { line, column } = file.place({ pointer, code: '', message: '' });
   return `${file.name}:${line}:${column}`;
 }

@@ -15,10 +15,14 @@ import { elementOf, isTestOperator, operators, valueProblem } from './operators.
 import type { AttributeSpec } from './policy.ts';
 import { closest } from './suggest.ts';
 
+/** An attribute's declaration; undefined where it is not declared in detail; a problem where it may not be named. */
+export type Resolved = { spec?: AttributeSpec } | { problem: string; code: string; suggestion?: string };
+
 /** What a path of the query may name. */
 export interface Scope {
-  /** The attribute's declaration; undefined where it is not declared in detail; a problem where it may not be named. */
-  resolve(path: string): { spec?: AttributeSpec } | { problem: string; code: string; suggestion?: string };
+  resolve(path: string): Resolved;
+  /** The same of one element of a list that has more to say than its declaration; `query`: what is asked of the element. */
+  ofElement?(path: string, query: object): ((inner: string) => Resolved) | undefined;
   /** The declaration of a principal's attribute, for templates. */
   principalAttribute(path: string): { spec?: AttributeSpec } | { problem: string; suggestion?: string };
   /** Whether `$cidr` may be used. */
@@ -144,7 +148,9 @@ function readElement(
     return refuse(reading, at, 'type', 'must be an object of operators, or a query about the element');
   const element = spec?.items ? elementOf(spec) : undefined;
   const ofOperators = Object.keys(query).every((key) => key.startsWith('$') && !groupOperators.includes(key));
-  const elementScope: Scope = { ...reading.scope, resolve: (inner) => resolveBelow(inner, spec) };
+  const { ofElement, ...scope } = reading.scope;
+  const resolve = ofElement?.(path, query) ?? ((inner: string) => resolveBelow(inner, spec));
+  const elementScope: Scope = { ...scope, resolve };
   const inner = ofOperators
     ? readTests('', query, at, element, reading, depth + 1)
     : readQuery(query, at, { scope: elementScope, problems: reading.problems }, depth + 1);
@@ -152,7 +158,7 @@ function readElement(
 }
 
 /** What lies below an element is not declared, but its paths must be safe, and below a plain value lies nothing. */
-function resolveBelow(path: string, spec: AttributeSpec | undefined): ReturnType<Scope['resolve']> {
+function resolveBelow(path: string, spec: AttributeSpec | undefined): Resolved {
   if (!isSafePath(path)) return unsafePath(path);
   const items = spec?.items;
   return items && items !== 'object'

@@ -1,7 +1,8 @@
 /** The policy as one document: read from JSON or YAML with every problem in it, and written in one form. */
 import { createHash } from 'node:crypto';
 import type { Problem } from '../errors.ts';
-import { order, partText } from './compile.ts';
+import { order, partText, sortedText } from './compile.ts';
+import { type Entity, shapeEntity } from './entity.ts';
 import {
   type Case,
   type CedarPart,
@@ -17,16 +18,16 @@ import {
   type Role,
   type Rule,
 } from './policy.ts';
+import type { GivenEntity } from './put-entities.ts';
 import {
   policySchema,
-  type Shaped,
-  shape,
   shapeCase,
   shapeCedarPart,
   shapeResourceType,
   shapeRole,
   shapeRule,
 } from './rule-schema.ts';
+import { type Shaped, shape } from './shape.ts';
 
 /** A policy as it is written; collections that are empty may be left out. */
 export interface PolicyDocument {
@@ -35,7 +36,8 @@ export interface PolicyDocument {
   roles: Role[];
   rules: Rule[];
   routes: never[];
-  entities: never[];
+  /** Data, not policy: there where it was asked for. */
+  entities: Entity[];
   cases: Case[];
   /** Left out where there is none. */
   cedar?: CedarPart[];
@@ -52,6 +54,8 @@ const shapers: { [C in Collection]: (input: unknown, base: string) => Shaped<Pol
 /** A document as it was read; `pointers` says where in it each part of the policy is. */
 export interface ReadDocument {
   policy: Policy;
+  /** What the document brings along. */
+  entities: GivenEntity[];
   problems: Problem[];
   pointers: Map<Part, string>;
 }
@@ -60,13 +64,24 @@ export interface ReadDocument {
 export function readDocument(input: unknown): ReadDocument {
   const outer = isRecord(input) ? Object.fromEntries(Object.entries(input).map(emptied)) : input;
   const { problems } = shape<object>(policySchema, outer, '');
-  const read: ReadDocument = { policy: emptyPolicy(), problems, pointers: new Map() };
+  const read: ReadDocument = { policy: emptyPolicy(), entities: [], problems, pointers: new Map() };
   if (!isRecord(input)) return read;
   for (const collection of collections) {
     const list = input[collection];
     if (Array.isArray(list)) readParts(collection, list, read);
   }
+  if (Array.isArray(input['entities'])) readEntities(input['entities'], read);
   return read;
+}
+
+/** That a name is there twice is found when they are written, under one form of each id. */
+function readEntities(list: unknown[], { entities, problems }: ReadDocument): void {
+  for (const [index, input] of list.entries()) {
+    const pointer = `/entities/${index}`;
+    const shaped = shapeEntity(input, pointer);
+    for (const problem of shaped.problems) problems.push(problem);
+    entities.push({ entity: shaped.value, pointer });
+  }
 }
 
 function readParts<C extends Collection>(
@@ -103,7 +118,8 @@ export function thereTwice(pointer: string, collection: Collection, name: string
 
 /** Lists are gone through part by part, so that a long one is not checked twice. */
 function emptied([key, value]: [string, unknown]): [string, unknown] {
-  return [key, (collections as string[]).includes(key) && Array.isArray(value) ? [] : value];
+  const isLong = key === 'entities' || (collections as string[]).includes(key);
+  return [key, isLong && Array.isArray(value) ? [] : value];
 }
 
 /** What has no id gets one from what it says, so that the same file gives the same policy each time. */
@@ -149,13 +165,25 @@ export function toDocument(policy: Policy): PolicyDocument {
 }
 
 /** The same without what goes without saying, keys in the order of the docs: for files that people read. */
-export function toTerseDocument(policy: Policy): Record<string, unknown> {
+export function toTerseDocument(policy: Policy, entities: readonly Entity[] = []): Record<string, unknown> {
   const document: Record<string, unknown> = { version: 1 };
   for (const collection of collections) {
     const parts = sorted(collection, policy).map((part) => terse(collection, part));
     if (parts.length > 0) document[collection] = parts;
   }
+  if (entities.length > 0) document['entities'] = entities.map(terseEntity);
   return document;
+}
+
+/** An entity without what is empty, as it is written. */
+export function terseEntity({ type, id, attributes, roles, parents }: Entity): Record<string, unknown> {
+  return {
+    type,
+    id,
+    ...(Object.keys(attributes).length > 0 && { attributes: JSON.parse(sortedText(attributes)) }),
+    ...(roles.length > 0 && { roles }),
+    ...(parents.length > 0 && { parents }),
+  };
 }
 
 function sorted<C extends Collection>(collection: C, policy: Policy): Policy[C] {

@@ -14,6 +14,7 @@ import {
 import { type ListedFile, unreadable } from './list-files.ts';
 import { emptyPolicy, type Part, type Policy } from './policy.ts';
 import { readDocument } from './policy-document.ts';
+import type { GivenEntity } from './put-entities.ts';
 import { readYaml } from './yaml.ts';
 
 /** A problem and the place where it is to be mended. */
@@ -26,6 +27,8 @@ export interface FileProblem extends Problem {
 
 export interface PolicyFile extends ListedFile {
   policy: Policy;
+  /** What comes with it. */
+  entities: readonly GivenEntity[];
   /** Where in the file each part is. */
   pointers: ReadonlyMap<Part, string>;
   problems: FileProblem[];
@@ -41,15 +44,15 @@ export async function readPolicyFile({ name, folder }: ListedFile): Promise<Poli
   });
   const text = decode(bytes);
   const place = placer(name, text ?? '', isJson);
-  const file = { name, folder, policy: emptyPolicy(), pointers: new Map(), place };
+  const file = { name, folder, policy: emptyPolicy(), entities: [], pointers: new Map(), place };
   const parsed = text === undefined ? notUtf8 : isJson ? parseJson(text) : parseYaml(text);
   if (parsed.errors.length > 0) {
     const problems = parsed.errors.map((error) => ({ pointer: '', code: 'syntax', file: name, ...error }));
     return { ...file, problems };
   }
   if (parsed.refused) return { ...file, problems: [place(parsed.refused)] };
-  const { policy, problems, pointers } = readDocument(parsed.value);
-  return { ...file, policy, pointers, problems: problems.map(place) };
+  const { policy, entities, problems, pointers } = readDocument(parsed.value);
+  return { ...file, policy, entities, pointers, problems: problems.map(place) };
 }
 
 /** A document, or what keeps the text from being one; `refused` is what strict JSON does not accept either. */

@@ -67,12 +67,27 @@ export interface Rule {
 /** Who asks, as a case or an explanation says it: attributes beside the rest, or under `attributes`. */
 export type AskedPrincipal =
   | 'anonymous'
-  | { type?: string; id?: string; roles?: string[]; attributes?: Attributes; [attribute: string]: unknown };
+  | {
+      type?: string;
+      id?: string;
+      roles?: string[];
+      ancestors?: AskedAncestor[];
+      attributes?: Attributes;
+      [attribute: string]: unknown;
+    };
+
+/** What a principal belongs to or a resource lies in, each with its attributes beside. */
+export interface AskedAncestor {
+  type: string;
+  id: string;
+  [attribute: string]: unknown;
+}
 
 /** What it is done to: attributes beside the rest, or under `attributes`. */
 export interface AskedResource {
   type: string;
   id?: string;
+  ancestors?: AskedAncestor[];
   attributes?: Attributes;
   [attribute: string]: unknown;
 }

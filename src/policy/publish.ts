@@ -2,6 +2,7 @@
 import { AppError, type Problem, policyInvalid } from '../errors.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
 import { diffPolicies, isEmptyDiff, type PolicyDiff } from './diff.ts';
+import { requireEntitiesFit } from './entity-use.ts';
 import type { LivePolicy } from './live-policy.ts';
 import { type Collection, collections, nameOf, type Policy } from './policy.ts';
 import { writeRevision } from './revisions.ts';
@@ -23,6 +24,8 @@ export interface PublishOptions {
   change(policy: Policy, trx: Transaction, before: Snapshot): Policy | Promise<Policy>;
   /** Refuses by throwing; runs after the new policy compiled and before it is written. */
   guard?(publication: Publication, trx: Transaction): Promise<void> | void;
+  /** What is no policy and comes with it: written in the same transaction, also where the policy stays as it is. */
+  alongside?(after: Snapshot, trx: Transaction, before: Snapshot): Promise<void>;
   /** Joins the transaction once all is written: the audit entry. */
   record?(publication: Publication, trx: Transaction): Promise<void>;
   /** Where in what was sent a problem of the new policy is; left out: where it is in the policy. */
@@ -56,14 +59,18 @@ export async function publish(options: PublishOptions): Promise<Publication> {
     const before = await snapshotInForce(trx, options.live);
     const policy = await options.change(before.policy, trx, before);
     const diff = diffPolicies(before.policy, policy);
-    if (isEmptyDiff(diff)) return { before, after: before, diff };
+    if (isEmptyDiff(diff)) {
+      const same = { before, after: before, diff };
+      await (options.dryRun ? tryWrite : write)(trx, same, options);
+      return same;
+    }
     const publication = { before, after: compileNext(policy, before, options), diff };
     await options.guard?.(publication, trx);
     if (options.dryRun) {
-      await tryWrite(trx, diff);
+      await tryWrite(trx, publication, options);
       return publication;
     }
-    await writeDiff(trx, diff).catch(explainConflict);
+    await write(trx, publication, options);
     await writeRevision(trx, {
       author: options.author,
       message: options.message ?? '',
@@ -77,10 +84,20 @@ export async function publish(options: PublishOptions): Promise<Publication> {
   return publication;
 }
 
-/** Writes a difference and takes it back: the database knows what it would refuse. */
-async function tryWrite(trx: Transaction, diff: PolicyDiff): Promise<void> {
+async function write(
+  trx: Transaction,
+  { before, after, diff }: Publication,
+  { alongside }: PublishOptions,
+): Promise<void> {
+  if (after !== before) await writeDiff(trx, diff).catch(explainConflict);
+  await alongside?.(after, trx, before);
+  await requireEntitiesFit(trx, diff);
+}
+
+/** Writes and takes it back: the database knows what it would refuse. */
+async function tryWrite(trx: Transaction, publication: Publication, options: PublishOptions): Promise<void> {
   await trx.raw('SAVEPOINT dry_run');
-  await writeDiff(trx, diff).catch(explainConflict);
+  await write(trx, publication, options);
   await trx.raw('ROLLBACK TO SAVEPOINT dry_run');
 }
 
@@ -148,16 +165,25 @@ function isCollection(name: string | undefined): name is Collection {
 const FOREIGN_KEY_VIOLATION = '23503';
 
 /** Who can have a role, by the table that says so. */
-const holders: Record<string, string> = { role_assignments: 'accounts', api_key_roles: 'API keys' };
+const holders: Record<string, string> = {
+  role_assignments: 'accounts',
+  api_key_roles: 'API keys',
+  entity_roles: 'entities',
+};
 
-/** A role that somebody still has cannot go; the database is the one to know. */
+/** A role that somebody still has, or a type that entities are of, cannot go; the database is the one to know. */
 function explainConflict(cause: unknown): never {
-  const { code, table } = cause as { code?: string; table?: string };
-  const who = code === FOREIGN_KEY_VIOLATION && holders[table ?? ''];
-  if (who)
-    throw new AppError('role_in_use', {
-      message: `${who} still have this role; take it from them first`,
+  const { code, table = '' } = cause as { code?: string; table?: string };
+  if (code !== FOREIGN_KEY_VIOLATION) throw cause;
+  if (table === 'entities')
+    throw new AppError('resource_type_in_use', {
+      message: 'there are entities of this type; remove them first',
       cause,
     });
-  throw cause;
+  const who = holders[table];
+  if (!who) throw cause;
+  throw new AppError('role_in_use', {
+    message: `${who} still have this role; take it from them first`,
+    cause,
+  });
 }

@@ -1,10 +1,9 @@
 /** The shapes of rules, roles and resource types as they are written, and the first check of a document against them. */
 import Joi from 'joi';
-import type { Problem } from '../errors.ts';
 import { attributeTypes, canonical, misfit } from './attributes.ts';
 import { caseMatrixSchema, caseSchema, isMatrix, singleCaseSchema } from './case-schema.ts';
 import { cedarPartSchema } from './cedar/part-schema.ts';
-import { escapePointer } from './parse-condition.ts';
+import { entitySchema } from './entity.ts';
 import { readPlainRule } from './plain-rule.ts';
 import {
   type Case,
@@ -14,7 +13,7 @@ import {
   type Role,
   type Rule,
 } from './policy.ts';
-import { closest } from './suggest.ts';
+import { type Shaped, shape } from './shape.ts';
 
 const ruleId = Joi.string().pattern(/^[a-z0-9][a-z0-9-]{0,99}$/, 'slug');
 const roleKey = Joi.string().pattern(/^[a-z][a-z0-9-]{0,62}$/, 'slug');
@@ -100,7 +99,7 @@ export const resourceTypeSchema = Joi.object({
   shadow: Joi.string().empty(null).description('an evaluator that is asked beside it and decides nothing'),
 });
 
-/** Named in every policy, though nothing may be in them yet. */
+/** Named in every policy, though nothing may be in it yet. */
 const notYet = Joi.array().max(0).messages({ 'array.max': 'must be empty: this version keeps none' });
 
 export const policySchema = Joi.object({
@@ -114,14 +113,15 @@ export const policySchema = Joi.object({
   roles: Joi.array().items(roleSchema).default([]).description('named bundles of rules'),
   rules: Joi.array().items(ruleSchema).default([]).description('who may do what; no rule, no access'),
   routes: notYet,
-  entities: notYet,
+  entities: Joi.array()
+    .items(entitySchema)
+    .default([])
+    .description('principals and resources of other systems; data that a policy may bring along'),
   cases: Joi.array().items(caseSchema).default([]).description('what the policy must decide'),
   cedar: Joi.array()
     .items(cedarPartSchema)
     .description('what the evaluator cedar decides by: policies, schema and entities of Cedar'),
 });
-
-export type Shaped<T> = { value: T; problems: Problem[] };
 
 /** A rule with its defaults and without what is null, or what is wrong with its shape. */
 export function shapeRule(input: unknown, base = ''): Shaped<Rule> {
@@ -145,61 +145,6 @@ export function shapeCase(input: unknown, base = ''): Shaped<Case> {
 
 export function shapeCedarPart(input: unknown, base = ''): Shaped<CedarPart> {
   return shape(cedarPartSchema, input, base);
-}
-
-/** Checks a shape; every deviation is a problem with its pointer, and an unknown key gets a suggestion. */
-export function shape<T>(schema: Joi.Schema, input: unknown, base: string): Shaped<T> {
-  const { error, value } = requiredOf(schema).validate(input, {
-    abortEarly: false,
-    convert: false,
-    errors: { label: false },
-  });
-  return { value, problems: (error?.details ?? []).map((detail) => toProblem(detail, schema, base)) };
-}
-
-/** Made once for each schema: joi copies the whole of it, which takes as long as a check. */
-const requiredSchemas = new WeakMap<Joi.Schema, Joi.Schema>();
-
-function requiredOf(schema: Joi.Schema): Joi.Schema {
-  const known = requiredSchemas.get(schema) ?? schema.required();
-  requiredSchemas.set(schema, known);
-  return known;
-}
-
-function toProblem(detail: Joi.ValidationErrorItem, schema: Joi.Schema, base: string): Problem {
-  const pointer = base + detail.path.map((part) => `/${escapePointer(String(part))}`).join('');
-  if (detail.type !== 'object.unknown') return { pointer, code: 'shape', message: detail.message };
-  const known = keysAt(schema.describe(), detail.path.slice(0, -1));
-  const suggestion = closest(String(detail.path.at(-1)), known);
-  return {
-    pointer,
-    code: 'unknown_key',
-    message: suggestion
-      ? `is not a key here; did you mean "${suggestion}"?`
-      : known.length > 0
-        ? `is not a key here; there are ${known.join(', ')}`
-        : 'is not a name that is accepted here',
-    ...(suggestion && { suggestion }),
-  };
-}
-
-/** The keys that a schema knows at a place of the document, in whichever of its alternatives. */
-function keysAt(description: Joi.Description, path: (string | number)[]): string[] {
-  const below = (at: Joi.Description, part: string | number): Joi.Description | undefined =>
-    typeof part === 'number' ? at['items']?.[0] : (at.keys?.[part] ?? at['patterns']?.[0]?.rule);
-  const places = path.reduce<Joi.Description[]>(
-    (found, part) => found.flatMap((at) => alternativesOf(below(at, part))),
-    alternativesOf(description),
-  );
-  return [...new Set(places.flatMap(({ keys = {} }) => Object.keys(keys)))];
-}
-
-function alternativesOf(description: Joi.Description | undefined): Joi.Description[] {
-  if (description?.type !== 'alternatives') return description ? [description] : [];
-  const matches: Record<string, Joi.Description | undefined>[] = description['matches'] ?? [];
-  return matches
-    .flatMap(({ schema, then, otherwise }) => (then || otherwise ? [then, otherwise] : [schema]))
-    .flatMap(alternativesOf);
 }
 
 const keptNulls = new Set(['validFrom', 'validUntil']);

@@ -18,7 +18,7 @@ export function splitPolicy(policy: Policy, format: PolicyFormat, schema: string
   return new Map(
     filled.map(([name, part]) => [
       `${name}.${format}`,
-      policyText({ ...emptyPolicy(), ...part }, format, schema, SPLIT_MARK),
+      policyText({ ...emptyPolicy(), ...part }, format, schema, { comment: SPLIT_MARK }),
     ]),
   );
 }

@@ -1,5 +1,6 @@
 /** A policy written as text: JSON or YAML, the same bytes for the same policy. */
 import { stringify } from 'yaml';
+import type { Entity } from './entity.ts';
 import type { Policy } from './policy.ts';
 import { toTerseDocument } from './policy-document.ts';
 
@@ -13,9 +14,21 @@ export function schemaUrl(publicUrl: string | undefined): string {
   return `${publicUrl?.replace(/\/+$/, '') ?? ''}${SCHEMA_PATH}`;
 }
 
-/** The document as text; `schema` is named in it, so that editors complete and check it, and `comment` is its second line. */
-export function policyText(policy: Policy, format: PolicyFormat, schema: string, comment?: string): string {
-  const document = toTerseDocument(policy);
+/** What stands beside the policy in a document. */
+export interface DocumentExtras {
+  /** Its second line, for people. */
+  comment?: string;
+  entities?: readonly Entity[];
+}
+
+/** The document as text; `schema` is named in it, so that editors complete and check it. */
+export function policyText(
+  policy: Policy,
+  format: PolicyFormat,
+  schema: string,
+  { comment, entities = [] }: DocumentExtras = {},
+): string {
+  const document = toTerseDocument(policy, entities);
   const isCommented = comment !== undefined;
   if (format === 'json')
     return `${JSON.stringify({ $schema: schema, ...(isCommented && { $comment: comment }), ...document }, null, 2)}\n`;

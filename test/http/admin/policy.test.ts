@@ -253,7 +253,7 @@ describe('/admin/policy', () => {
       assert.deepEqual(await stateOf(gateway), before);
     });
 
-    it('routes and entities are named, and refused as long as there are none', async () => {
+    it('routes are named, and refused as long as there are none', async () => {
       assert.deepEqual((await root.get(base)).body.routes, []);
       assertProblem(
         await root.post(`${base}/import`, document({ routes: [{}] })),

@@ -32,8 +32,11 @@ describe('the described replies', () => {
   it('are what is answered, field by field: what a shape does not name is not told', async () => {
     await admin.patch('/api/v1/me', { firstName: 'Audited' });
     const { body: minted } = await admin.post('/api/v1/admin/api-keys', { name: 'shown', roles: ['user'] });
+    await admin.post('/api/v1/admin/resource-types', { type: 'device' });
+    await admin.put('/api/v1/admin/entities/device/shown', {});
     const ids = {
       'api-keys': minted.apiKey.id,
+      entities: 'device/shown',
       audit: await firstOf('/api/v1/admin/audit'),
       users: '00000000-0000-4000-8000-000000000003',
       rules: 'superadmin-everything',
@@ -49,7 +52,7 @@ describe('the described replies', () => {
       if (method !== 'get' || !reply.shape) continue;
       const kind = path.split('/:')[0]?.split('/').at(-1) ?? '';
       const id = new Map<string, string>(Object.entries(ids)).get(kind) ?? '';
-      const { status, body } = await admin.get(path.replace(/:\w+/, id));
+      const { status, body } = await admin.get(path.replace(/:\w+(\/:\w+)?/, id));
       assert.equal(status, reply.status, `${path} ${JSON.stringify(body)}`);
       const { error } = reply.shape.validate(body, { abortEarly: false });
       assert.equal(error?.message, undefined, path);

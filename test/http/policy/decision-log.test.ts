@@ -212,7 +212,14 @@ describe('the decision log', function () {
   });
 
   function requestAbout(type: string, attributes: Record<string, unknown>) {
-    const principal = { type: 'user', id: demoId(7), roles: ['user'], attributes: {}, digest: randomUUID() };
+    const principal = {
+      type: 'user',
+      id: demoId(7),
+      roles: ['user'],
+      attributes: {},
+      ancestors: [],
+      digest: randomUUID(),
+    };
     return { principal, action: { name: 'read' }, resource: { type, attributes, misfits: [] }, context: {} };
   }
 

@@ -258,18 +258,31 @@ describe('an ability', () => {
 });
 
 describe('the facts of a principal', () => {
-  it('are its attributes, its id, type and all its roles, on no prototype, frozen', () => {
+  it('are its attributes, its id, type, all its roles and its ancestors, on no prototype, frozen', () => {
     const facts = principalFacts(
       snapshotOf(),
       principalWith({
         roles: ['editor'],
-        attributes: { department: 'legal', id: BOB, roles: ['chief'], type: 'robot' },
+        attributes: {
+          department: 'legal',
+          id: BOB,
+          roles: ['chief'],
+          type: 'robot',
+          ancestorIds: ['group:x'],
+        },
       }),
     );
     assert.equal(Object.getPrototypeOf(facts), null);
     assert.deepEqual(
       { ...facts },
-      { department: 'legal', id: ALICE, type: 'user', roles: ['editor', 'reader'] },
+      {
+        department: 'legal',
+        id: ALICE,
+        type: 'user',
+        roles: ['editor', 'reader'],
+        ancestors: [],
+        ancestorIds: [],
+      },
     );
     assert.throws(() => Object.assign(facts, { department: 'sales' }), TypeError);
   });

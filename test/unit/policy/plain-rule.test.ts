@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { readPlainRule } from '../../../src/policy/plain-rule.ts';
 import type { Rule } from '../../../src/policy/policy.ts';
-import { ruleSchema, shape } from '../../../src/policy/rule-schema.ts';
+import { ruleSchema } from '../../../src/policy/rule-schema.ts';
+import { shape } from '../../../src/policy/shape.ts';
 
 const nasty = fc.oneof(
   fc.constantFrom(

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import {
   policySchema,
-  shape,
   shapeCase,
   shapeResourceType,
   shapeRole,
   shapeRule,
 } from '../../../src/policy/rule-schema.ts';
+import { shape } from '../../../src/policy/shape.ts';
 
 const least = { role: 'editor', action: 'read', subject: 'document' };
 

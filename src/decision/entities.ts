@@ -1,0 +1,129 @@
+/** Entities as principals and resources: read with all that they lie in or belong to, in one query. */
+
+import type { Principal } from '../policy/ability.ts';
+import { canonicalName, type EntityName, entityNamed, referenceTo } from '../policy/entity.ts';
+import { bindNames, entityColumns, namesGiven, type StoredEntity } from '../policy/entity-store.ts';
+import type { Facts } from '../policy/matcher.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
+import type { Database, Transaction } from '../storage/postgres.ts';
+import { cleanAncestors, principalOf } from './access-request.ts';
+
+/** An entity with what it has from above. */
+export interface KnownEntity {
+  own: StoredEntity;
+  /** Its own and those of its ancestors. */
+  roles: readonly string[];
+  /** Each once, nearest first, clean. */
+  ancestors: readonly Facts[];
+  /** Attributes of ancestors that do not fit what is declared: a decision over them is in doubt. */
+  misfits: readonly string[];
+}
+
+/** By name: what there is of it. */
+export type FindEntity = (name: EntityName) => KnownEntity | undefined;
+
+/** Reads the entities of these names and their ancestors: one query, however many and however deep. */
+export async function loadEntities(
+  db: Database | Transaction,
+  snapshot: Snapshot,
+  names: readonly EntityName[],
+): Promise<FindEntity> {
+  if (names.length === 0) return () => undefined;
+  const canonical = (name: EntityName) => canonicalName(name, snapshot.types);
+  const { rows }: { rows: StoredEntity[] } = await db.raw(withAncestors, bindNames(names.map(canonical)));
+  const stored = new Map(rows.map((row) => [referenceTo(row), row]));
+  const known = new Map<string, KnownEntity>();
+  const clean = cleanOnce(snapshot);
+  return (name) => {
+    const reference = referenceTo(canonical(name));
+    const own = stored.get(reference);
+    const found = known.get(reference) ?? (own && complete(own, ancestorsOf(own, stored), clean));
+    if (found) known.set(reference, found);
+    return found;
+  };
+}
+
+/** `OFFSET 0`: looked up by index, name by name. The planner cannot know how few they are, and would read whole tables. */
+const withAncestors = `
+  WITH RECURSIVE above AS (
+    SELECT given.type, given.id FROM ${namesGiven}
+    UNION SELECT p.parent_type, p.parent_id FROM above a CROSS JOIN LATERAL (
+      SELECT parent_type, parent_id FROM entity_parents WHERE (type, id) = (a.type, a.id) OFFSET 0
+    ) p
+  ) SELECT found.* FROM above a CROSS JOIN LATERAL (
+    SELECT ${entityColumns} FROM entities e WHERE (e.type, e.id) = (a.type, a.id) OFFSET 0
+  ) found`;
+
+/** An ancestor as rules see it, and what of it does not fit. */
+type Clean = (entity: StoredEntity) => { ancestors: readonly Facts[]; misfits: readonly string[] };
+
+/** A folder is an ancestor of all that lies in it, and is cleaned once for all of it. */
+function cleanOnce(snapshot: Snapshot): Clean {
+  const made = new Map<StoredEntity, ReturnType<Clean>>();
+  return (entity) => {
+    const { type, id, attributes } = entity;
+    const clean = made.get(entity) ?? cleanAncestors([{ ...attributes, type, id }], snapshot);
+    made.set(entity, clean);
+    return clean;
+  };
+}
+
+function complete(own: StoredEntity, above: readonly StoredEntity[], clean: Clean): KnownEntity {
+  const cleaned = above.map(clean);
+  return {
+    own,
+    roles: [...new Set([own, ...above].flatMap(({ roles }) => roles))].sort(),
+    ancestors: Object.freeze(cleaned.flatMap(({ ancestors }) => ancestors)),
+    misfits: cleaned.flatMap(({ misfits }) => misfits),
+  };
+}
+
+/** Breadth first, each once. */
+function ancestorsOf(own: StoredEntity, stored: ReadonlyMap<string, StoredEntity>): StoredEntity[] {
+  const found = new Map<string, StoredEntity>([[referenceTo(own), own]]);
+  for (const { parents } of found.values())
+    for (const parent of parents) {
+      const above = stored.get(parent);
+      if (above && !found.has(parent)) found.set(parent, above);
+    }
+  found.delete(referenceTo(own));
+  return [...found.values()];
+}
+
+/** The entity as principal; of one that is not stored, nothing is known but its name. */
+export function entityPrincipal(
+  name: EntityName,
+  known: KnownEntity | undefined,
+  snapshot: Snapshot,
+  properties: Record<string, unknown> = {},
+): Principal {
+  return principalOf(
+    {
+      ...name,
+      roles: known?.roles ?? [],
+      attributes: { ...known?.own.attributes, ...properties, id: name.id },
+      ...(known && { ancestors: known.ancestors }),
+      accessVersion: known?.own.version ?? 0,
+    },
+    snapshot.types.get(name.type),
+  );
+}
+
+/** The type of entities as resources that are administered. */
+export const ENTITY_RESOURCE = 'castellan.entity';
+
+/** The entity as a resource of type `castellan.entity`: its id is its reference. */
+export function entityAttributes({
+  type,
+  id,
+  attributes,
+  roles,
+  parents,
+}: Omit<StoredEntity, 'version' | 'createdAt' | 'updatedAt'>): Record<string, unknown> {
+  return { id: referenceTo({ type, id }), type, attributes, roles, parents };
+}
+
+/** The entity that a resource of type `castellan.entity` is; undefined: that is no reference. */
+export function entityOfResource(id: string): EntityName | undefined {
+  return id.includes(':') ? entityNamed(id) : undefined;
+}
