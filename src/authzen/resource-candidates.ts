@@ -12,7 +12,8 @@ import type { Condition } from '../policy/condition.ts';
 import type { ResourceType } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
-import { type CandidateSource, listed, namedOnly } from './scan.ts';
+import { entityRows, notKept } from './entity-candidates.ts';
+import { type CandidateSource, listed } from './scan.ts';
 import { accountRows, apiKeyRows, rowsOf } from './table-candidates.ts';
 
 /** Resources of which type somebody may do it to: the request is theirs, about no resource. */
@@ -33,7 +34,7 @@ const partsByType: Readonly<Record<string, (snapshot: Snapshot) => Iterable<stri
 
 /**
  * Of a registered table the rows that the rules let through, chosen by PostgreSQL. Of what else is kept here everything,
- * or what the rules name where they allow it on nothing else. Kept elsewhere: what the rules name.
+ * or what the rules name where they allow it on nothing else. Of other types the entities, and what the rules name and is none.
  */
 export async function resourceSources(
   services: Pick<Services, 'db' | 'sources' | 'abilityOf'>,
@@ -47,7 +48,13 @@ export async function resourceSources(
   if (source) return [rowsOfSource(db, source, wanted, ability)];
   const isStored = isStoredType(services, type.type);
   const named = ability && namedBy(ability, request.action.name, type.type);
-  if (named && (named.isAll || !isStored)) return [isStored ? listed(named.ids) : namedOnly(named.ids)];
+  if (!isStored) {
+    const { action, context } = request;
+    const { name, properties = {} } = action;
+    const rules = ability && { ability, action: name, properties, context };
+    return [entityRows(db, type, rules, wanted.tests), await notKept(db, type.type, named?.ids ?? [])];
+  }
+  if (named?.isAll) return [listed(named.ids)];
   if (type.type === ACCOUNT_TYPE) return [accountRows(db)];
   if (type.type === 'castellan.api-key') return [apiKeyRows(db)];
   const parts = Object.hasOwn(partsByType, type.type) ? partsByType[type.type] : undefined;

@@ -8,6 +8,7 @@ import { isInForce, speaksOf } from '../policy/reach.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import type { Database } from '../storage/postgres.ts';
+import { entityHolders, notKept } from './entity-candidates.ts';
 import { type CandidateSource, listed, merged, namedOnly } from './scan.ts';
 import { accountRows, apiKeyRows } from './table-candidates.ts';
 
@@ -30,8 +31,13 @@ const sourcesByType: ReadonlyMap<string, Sources> = new Map<string, Sources>([
 
 /** Those of the type who are kept here and, kept elsewhere, those whom rules name. Nobody who could be allowed it is left out. */
 export function subjectSources({ db }: Pick<Services, 'db'>, wanted: SubjectsWanted): ReturnType<Sources> {
-  const sources = sourcesByType.get(wanted.type);
-  return sources ? sources(db, wanted) : [namedOnly(namesOf(wanted))];
+  return (sourcesByType.get(wanted.type) ?? entities)(db, wanted);
+}
+
+/** Entities, and those whom rules name and who are none. */
+async function entities(db: Database, wanted: SubjectsWanted): Promise<CandidateSource[]> {
+  const { type } = wanted;
+  return [entityHolders(db, type, holdersOf(wanted)), await notKept(db, type, namesOf(wanted))];
 }
 
 /** Accounts, whoever was deactivated left out, and those whom rules name and who have no account. */

@@ -5,7 +5,8 @@ import type { Database } from '../storage/postgres.ts';
 import { type CandidateSource, STORED } from './scan.ts';
 
 export interface TableOptions {
-  table: string;
+  /** Or a query that is called as one. */
+  table: string | Knex.Raw;
   /** The column of the id, with its table, and the type of a parameter to compare with it. */
   path: string;
   type: string;

@@ -1,0 +1,121 @@
+/** Searches over entities held against evaluations: by roles from above, by attributes, and by what something lies in. */
+import assert from 'node:assert/strict';
+import { addRole, addRule, ok } from '../admin/staff.ts';
+import { addEntityTypes, put } from '../entities/kept.ts';
+import {
+  type Certified,
+  evaluationsPath,
+  resourceSearchPath,
+  startCertified,
+  subjectSearchPath,
+} from './fixture.ts';
+
+const robots = ['r1', 'r2', 'r3', 'r4'];
+const files = ['plan-1', 'plan-2', 'plan-3', 'note-1', 'note-2'];
+
+describe('searches over entities', () => {
+  let certified: Certified;
+  before(async () => {
+    certified = await startCertified();
+    const { root } = certified;
+    await addEntityTypes(root);
+    await addRole(root, { key: 'fleet' });
+    const plans = { title: { $regex: '^plan' }, sealed: { $ne: true } };
+    await addRule(root, {
+      id: 'fleet-changes-plans',
+      role: 'fleet',
+      action: 'update',
+      subject: 'file',
+      conditions: plans,
+    });
+    await addRule(root, {
+      id: 'viewers-read-below',
+      role: 'authenticated',
+      action: 'read',
+      subject: 'file',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: a template of a rule
+      conditions: { ancestors: { $elemMatch: { type: 'folder', viewers: '${principal.id}' } } },
+    });
+    await addRule(root, { principal: 'robot:r9', action: 'update', subject: 'file' });
+    await put(root, 'group:crew', { roles: ['fleet'] });
+    await put(root, 'group:night', { parents: ['group:crew'] });
+    await put(root, 'robot:r1', { roles: ['fleet'] });
+    await put(root, 'robot:r2', { parents: ['group:night'] });
+    await put(root, 'robot:r3', { attributes: { department: 'sales' } });
+    await put(root, 'robot:r4');
+    await put(root, 'folder:top', { attributes: { viewers: ['r3'] } });
+    await put(root, 'folder:inner', { parents: ['folder:top'] });
+    await put(root, 'file:plan-1', { attributes: { title: 'plan of it' } });
+    await put(root, 'file:plan-2', { attributes: { title: 'plan', sealed: true } });
+    await put(root, 'file:plan-3', { attributes: { title: 'planned' }, parents: ['folder:inner'] });
+    await put(root, 'file:note-1', { attributes: { title: 'a plan' }, parents: ['folder:top'] });
+    await put(root, 'file:note-2');
+  });
+  after(() => certified.gateway.close());
+
+  const robot = (id: string) => ({ type: 'robot', id });
+  const file = (id: string) => ({ type: 'file', id });
+  const page = async (path: string, asked: object) => {
+    const { body } = ok(await certified.root.post(path, asked));
+    return { ids: body.results.map(({ id }: { id: string }) => id), next: body.page?.next_token ?? '' };
+  };
+  const found = async (path: string, asked: object) => (await page(path, asked)).ids;
+  /** Those pairs of which an evaluation is true. */
+  const evaluated = async (action: string): Promise<string[]> => {
+    const pairs = robots.flatMap((who) => files.map((what) => ({ who, what })));
+    const evaluations = pairs.map(({ who, what }) => ({ subject: robot(who), resource: file(what) }));
+    const asked = { action: { name: action }, evaluations };
+    const { body } = ok(await certified.root.post(evaluationsPath, asked));
+    return pairs.flatMap(({ who, what }, at) =>
+      body.evaluations[at].decision ? [`${who} ${action} ${what}`] : [],
+    );
+  };
+
+  for (const [action, wanted] of Object.entries({
+    update: ['r1 update plan-1', 'r1 update plan-3', 'r2 update plan-1', 'r2 update plan-3'],
+    read: ['r3 read plan-3', 'r3 read note-1'],
+  }))
+    it(`find to ${action} what evaluations allow, by subject and by resource, no more and no less`, async () => {
+      const name = { name: action };
+      assert.deepEqual(await evaluated(action), wanted);
+      const byResource: string[] = [];
+      for (const who of robots) {
+        const asked = { subject: robot(who), action: name, resource: { type: 'file' } };
+        for (const what of await found(resourceSearchPath, asked))
+          byResource.push(`${who} ${action} ${what}`);
+      }
+      assert.deepEqual(byResource.sort(), wanted.toSorted());
+      const bySubject: string[] = [];
+      for (const what of files) {
+        const asked = { subject: { type: 'robot' }, action: name, resource: file(what) };
+        for (const who of await found(subjectSearchPath, asked))
+          if (who !== 'r9') bySubject.push(`${who} ${action} ${what}`);
+      }
+      assert.deepEqual(bySubject.sort(), wanted.toSorted());
+    });
+
+  it('find whom a rule names and who is no entity, after those who are', async () => {
+    const asked = { subject: { type: 'robot' }, action: { name: 'update' }, resource: file('plan-1') };
+    assert.deepEqual(await found(subjectSearchPath, asked), ['r1', 'r2', 'r9']);
+  });
+
+  it('are narrowed by the properties of what is searched for, as they are stored', async () => {
+    const subject = { type: 'robot', properties: { department: 'sales' } };
+    const asked = { subject, action: { name: 'read' }, resource: file('note-1') };
+    assert.deepEqual(await found(subjectSearchPath, asked), ['r3']);
+    const other = { ...asked, subject: { type: 'robot', properties: { department: 'stock' } } };
+    assert.deepEqual(await found(subjectSearchPath, other), []);
+    const resource = { type: 'file', properties: { title: 'planned' } };
+    const planned = { subject: robot('r1'), action: { name: 'update' }, resource };
+    assert.deepEqual(await found(resourceSearchPath, planned), ['plan-3']);
+  });
+
+  it('go on page by page, with each once, though others come before the place', async () => {
+    const asked = { subject: robot('r1'), action: { name: 'update' }, resource: { type: 'file' } };
+    const first = await page(resourceSearchPath, { ...asked, page: { limit: 1 } });
+    assert.deepEqual(first.ids, ['plan-1']);
+    await put(certified.root, 'file:plan-0', { attributes: { title: 'plan 0' } });
+    const second = await page(resourceSearchPath, { ...asked, page: { token: first.next } });
+    assert.deepEqual(second, { ids: ['plan-3'], next: '' });
+  });
+});
