@@ -1,4 +1,6 @@
 /** `castellan export` */
+
+import { exportRules } from '../policy/cedar/export-rules.ts';
 import type { Entity } from '../policy/entity.ts';
 import { allEntities } from '../policy/entity-store.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -14,7 +16,12 @@ export const exportCommand: Command = {
   name: 'export',
   summary: 'Write the policy in force to standard output, or as files; imported again it changes nothing',
   options: [
-    { name: 'format', type: 'string', meaning: 'default: yaml', values: ['yaml', 'json'] },
+    {
+      name: 'format',
+      type: 'string',
+      meaning: 'default: yaml; cedar: the rules alone, as Cedar',
+      values: ['yaml', 'json', 'cedar'],
+    },
     { name: 'split', type: 'string', meaning: 'write files into this folder instead of standard output' },
     { name: 'revision', type: 'string', meaning: 'the policy as it was at this revision' },
     { name: 'entities', type: 'boolean', meaning: 'with all entities, in the one document' },
@@ -30,6 +37,7 @@ export const exportCommand: Command = {
       throw new UsageError('--entities goes into one document; castellan entities export writes lines');
     if (json && options['format'] === 'yaml' && split === undefined)
       throw new UsageError('--json and --format yaml are opposites');
+    if (options['format'] === 'cedar') return printCedar(options);
     const isJson = options['format'] === 'json' || (json === true && split === undefined);
     const format = isJson ? 'json' : 'yaml';
     const { policy, entities, schema } = await withLiveDatabase(async (opened) => ({
@@ -51,6 +59,18 @@ async function everyEntity({ db }: LiveDatabase): Promise<Entity[]> {
   const all: Entity[] = [];
   for await (const batch of allEntities(db)) all.push(...batch);
   return all;
+}
+
+/** The rules in Cedar; what it cannot say is told in the text and on standard error. Throws UsageError. */
+async function printCedar(options: Options): Promise<void> {
+  if (options['split'] !== undefined || options['json'] || options['entities'])
+    throw new UsageError('--format cedar goes with none of --split, --json and --entities');
+  const { text, omitted } = await withLiveDatabase(async (opened) => {
+    const policy = await policyAsked(opened, options);
+    return exportRules(opened.live.compileStored(policy, opened.live.snapshot.revision));
+  });
+  process.stdout.write(text);
+  for (const { ruleId, why } of omitted) process.stderr.write(`not said in Cedar: ${ruleId} ${why}\n`);
 }
 
 async function policyAsked({ db, live }: LiveDatabase, { revision }: Options): Promise<Policy> {

@@ -1,4 +1,4 @@
-/** Policies and what they must decide, as data: every file of cases/ against every evaluator of the table. */
+/** Policies and what they must decide, as data: every file of cases/, decided by rules. How Cedar decides the same: cedar-export.test.ts. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
