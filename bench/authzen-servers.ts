@@ -1,6 +1,8 @@
-/** The servers of bench/authzen.ts, one in each process: `bare` or `castellan`. */
+/** The servers of bench/authzen.ts, one in each process: `bare`, `castellan`, or `cerbos`, which is a child of it. */
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { startCerbos } from '../test/cerbos-server.ts';
 import { dropDatabases, logIn, startGateway } from '../test/harness.ts';
 
 /** What is told once it listens. */
@@ -38,22 +40,26 @@ const policy = {
   ],
 };
 
-const stop = process.argv[2] === 'bare' ? await serveBare() : await serveCastellan();
+interface Running {
+  stop(): Promise<void>;
+  /** Of the process that answers. */
+  usage(): { cpuUs: number; rssMb: number };
+}
+
+const serve = { bare: serveBare, castellan: serveCastellan, cerbos: serveCerbos }[process.argv[2] ?? ''];
+if (!serve) throw new Error(`there is no server ${process.argv[2]}`);
+const { stop, usage } = await serve();
 process.on('message', async (message) => {
-  if (message === 'usage') {
-    const { user, system } = process.cpuUsage();
-    process.send?.({ cpuUs: user + system, rssMb: process.memoryUsage().rss / 1024 ** 2 });
-  }
+  if (message === 'usage') process.send?.(usage());
   if (message === 'stop') {
     await stop();
     process.exit(0);
   }
 });
-
 process.on('disconnect', () => void stop().finally(() => process.exit(1)));
 
 /** Parses the question and answers the same every time: what no server in Node can be faster than by much. */
-async function serveBare(): Promise<() => Promise<void>> {
+async function serveBare(): Promise<Running> {
   const decision = JSON.stringify({ decision: true, context: { ruleId: 'constant', revision: 1 } });
   const server = createServer((req, res) => {
     const chunks: Buffer[] = [];
@@ -66,13 +72,16 @@ async function serveBare(): Promise<() => Promise<void>> {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   tell({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, headers: {} });
-  return async () => {
-    server.close();
-    server.closeAllConnections();
+  return {
+    usage: ownUsage,
+    stop: async () => {
+      server.close();
+      server.closeAllConnections();
+    },
   };
 }
 
-async function serveCastellan(): Promise<() => Promise<void>> {
+async function serveCastellan(): Promise<Running> {
   const gateway = await startGateway({ logLevel: 'silent' });
   const { token = '' } = await logIn(gateway, 'superadmin');
   const headers = { authorization: `Bearer ${token}` };
@@ -83,10 +92,34 @@ async function serveCastellan(): Promise<() => Promise<void>> {
   });
   if (!imported.ok) throw new Error(`the policy was not taken: ${await imported.text()}`);
   tell({ url: `${gateway.url}/access/v1/evaluation`, headers });
-  return async () => {
-    await gateway.close();
-    await dropDatabases();
+  return {
+    usage: ownUsage,
+    stop: async () => {
+      await gateway.close();
+      await dropDatabases();
+    },
   };
+}
+
+async function serveCerbos(): Promise<Running> {
+  const cerbos = await startCerbos('test/cerbos');
+  if (!cerbos) throw new Error('there is no Cerbos for this machine');
+  tell({ url: `${cerbos.url}/access/v1/evaluation`, headers: {} });
+  return { usage: () => usageOf(cerbos.pid), stop: cerbos.stop };
+}
+
+function ownUsage(): { cpuUs: number; rssMb: number } {
+  const { user, system } = process.cpuUsage();
+  return { cpuUs: user + system, rssMb: process.memoryUsage().rss / 1024 ** 2 };
+}
+
+/** As Linux tells it: proc(5), `utime` and `stime` in hundredths of a second, and VmRSS in KiB. */
+function usageOf(pid: number | undefined): { cpuUs: number; rssMb: number } {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  const [, rssKb] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return { cpuUs: (Number(fields[11]) + Number(fields[12])) * 10_000, rssMb: Number(rssKb) / 1024 };
 }
 
 function tell(points: DecisionPoints): void {

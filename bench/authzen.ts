@@ -1,4 +1,4 @@
-/** POST /access/v1/evaluation beside a bare server that parses the same JSON and answers a constant. */
+/** POST /access/v1/evaluation beside Cerbos with an equal policy, and beside a bare server that parses the same JSON. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -22,16 +22,23 @@ interface Round {
 
 /** Somebody of another system and something of it, with all that the policy asks for. */
 const question = JSON.stringify({
-  subject: { type: 'employee', id: 'e-1', properties: { department: 'sales', approvalLimit: 5000 } },
+  subject: {
+    type: 'employee',
+    id: 'e-1',
+    // Cerbos takes roles from whoever asks, and nobody without.
+    properties: { department: 'sales', approvalLimit: 5000, 'cerbos.roles': ['employee'] },
+  },
   action: { name: 'update' },
   resource: { type: 'deal', id: 'd-1', properties: { department: 'sales', stage: 'open', amount: 100 } },
 });
 
 printHeader(`authzen: one evaluation over loopback, ${CONNECTIONS} kept connections`);
 const servers = new Map<string, { process: ChildProcess; url: string; headers: Record<string, string> }>();
-for (const name of ['bare', 'castellan']) {
+for (const name of ['bare', 'castellan', 'cerbos']) {
   const server = fork(fileURLToPath(new URL('./authzen-servers.js', import.meta.url)), [name]);
-  servers.set(name, { process: server, ...(await answer<DecisionPoints>(server)) });
+  const point = await answer<DecisionPoints>(server);
+  await requireAllowed(point);
+  servers.set(name, { process: server, ...point });
 }
 const rounds = new Map<string, Round[]>([...servers.keys()].map((name) => [name, []]));
 for (let round = 0; round <= ROUNDS; round++)
@@ -61,6 +68,17 @@ printTable(
     ];
   }),
 );
+
+/** What is measured is a decision, and the same one everywhere. */
+async function requireAllowed({ url, headers }: DecisionPoints): Promise<void> {
+  const answered = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: question,
+  });
+  const { decision } = (await answered.json()) as { decision?: unknown };
+  if (decision !== true) throw new Error(`${url} answered ${answered.status}, decision ${decision}`);
+}
 
 async function oneRound(
   { process: server, url, headers }: { process: ChildProcess; url: string; headers: Record<string, string> },

@@ -10,35 +10,37 @@ import { promisify } from 'node:util';
 export interface CerbosServer {
   /** Where its AuthZEN paths begin. */
   url: string;
+  pid: number | undefined;
   stop(): Promise<void>;
 }
 
-const folder = join(import.meta.dirname, 'cerbos');
-const binary = join(folder, 'node_modules/@cerbos/cerbos-linux-x64/cerbos-linux-x64');
+const BINARY = 'node_modules/@cerbos/cerbos-linux-x64/cerbos-linux-x64';
 const MAX_ATTEMPTS = 5;
 
 /**
- * Installs Cerbos where it is not yet, and starts it on a free port with the policies of cerbos/. Undefined where there is
+ * Installs Cerbos where it is not yet, and starts it on a free port with the policies of the folder. Undefined where there is
  * none for this machine, so that a laptop can skip; under `CI` that throws instead.
  */
-export async function startCerbos(): Promise<CerbosServer | undefined> {
+export async function startCerbos(
+  folder = join(import.meta.dirname, 'cerbos'),
+): Promise<CerbosServer | undefined> {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     if (process.env['CI'])
       throw new Error('Cerbos is there for linux-x64 only: under CI a missing one is a failure, not a skip');
     return undefined;
   }
-  if (!existsSync(binary))
+  if (!existsSync(join(folder, BINARY)))
     await promisify(execFile)('npm', ['ci', '--no-audit', '--no-fund'], { cwd: folder });
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const [httpPort, grpcPort] = [await freePort(), await freePort()];
-    const server = await launch(httpPort, grpcPort);
-    if (server) return { url: `http://127.0.0.1:${httpPort}`, stop: () => stop(server) };
+    const server = await launch(folder, httpPort, grpcPort);
+    if (server) return { url: `http://127.0.0.1:${httpPort}`, pid: server.pid, stop: () => stop(server) };
   }
   throw new Error('Cerbos does not start');
 }
 
 /** Waits until it listens; undefined when it ended before, as when another program took a port. */
-async function launch(httpPort: number, grpcPort: number): Promise<ChildProcess | undefined> {
+async function launch(folder: string, httpPort: number, grpcPort: number): Promise<ChildProcess | undefined> {
   const settings = [
     `server.httpListenAddr=127.0.0.1:${httpPort}`,
     `server.grpcListenAddr=127.0.0.1:${grpcPort}`,
@@ -47,7 +49,7 @@ async function launch(httpPort: number, grpcPort: number): Promise<ChildProcess 
     'telemetry.disabled=true',
   ];
   const args = ['server', ...settings.flatMap((setting) => ['--set', setting])];
-  const server = spawn(binary, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const server = spawn(join(folder, BINARY), args, { stdio: ['ignore', 'pipe', 'ignore'] });
   const kill = () => server.kill('SIGKILL');
   process.once('exit', kill);
   server.once('exit', () => process.off('exit', kill));

@@ -88,10 +88,13 @@ describe('a node that is cut off from the database', () => {
       wire[failure]();
       ok(await root.delete(`${rulesPath}/${rule.id}`), 204);
       const replaced = here.services.live.snapshot.revision - 1;
-      await eventually('it stops deciding', async () => (await ask()).status === 503);
-      for (let again = 0; again < 10; again++) assertProblem(await ask(), 503, 'policy_stale');
-
-      wire.heal();
+      try {
+        await eventually('it stops deciding', async () => (await ask()).status === 503);
+        // Policy_stale, or unavailable where the feed noticed a gap, for then who asks is read anew.
+        for (let again = 0; again < 10; again++) assert.equal((await ask()).status, 503);
+      } finally {
+        wire.heal();
+      }
       const answer = await eventually(
         'it decides again',
         async () => {
