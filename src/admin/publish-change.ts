@@ -4,7 +4,7 @@ import Joi from 'joi';
 import { recordAudit } from '../audit/record.ts';
 import { redactText } from '../audit/redact.ts';
 import { refuseLockOut } from '../decision/lock-out.ts';
-import { brokenBy, type CaseResult, casesLeft, runCases } from '../decision/run-cases.ts';
+import type { CaseResult } from '../decision/run-cases.ts';
 import { AppError, invalidField } from '../errors.ts';
 import { API_KEY_TYPE } from '../policy/built-in.ts';
 import { countDiff, type PolicyDiff } from '../policy/diff.ts';
@@ -15,6 +15,7 @@ import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import { accessOf, callerIdOf, identityOf } from '../sessions/request-access.ts';
 import type { Transaction } from '../storage/postgres.ts';
+import { casesBrokenBy } from './broken-cases.ts';
 import { giverOf } from './giver.ts';
 import { guardPublication } from './guard-escalation.ts';
 import { refreshCaller } from './under-lock.ts';
@@ -88,22 +89,6 @@ export async function publishChange(services: Services, request: ChangeRequest):
     feed.announce([{ kind: 'policy', subject: String(publication.after.revision) }]);
   res.setHeader('Castellan-Revision', String(inForce.revision));
   return { ...publication, broken };
-}
-
-/** The cases that hold before it and not after it, be they kept by it or not, and the new ones that do not hold. */
-export async function casesBrokenBy(
-  { decisionsAt }: Pick<Services, 'decisionsAt'>,
-  { before, after }: Pick<Publication, 'before' | 'after'>,
-): Promise<CaseResult[]> {
-  const results = await runCases(after.policy.cases, after, decisionsAt);
-  const left = await runCases(casesLeft(before.policy.cases, after.policy.cases), after, decisionsAt);
-  if ([...results, ...left].every(({ passed }) => passed)) return [];
-  const were = await runCases(before.policy.cases, before, decisionsAt);
-  return brokenBy(
-    { cases: before.policy.cases, results: were },
-    { cases: after.policy.cases, results },
-    left,
-  );
 }
 
 const MOST_TOLD = 100;

@@ -13,6 +13,7 @@ import type { Policy } from '../policy/policy.ts';
 import { locateInDocument } from '../policy/publish.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Database } from '../storage/postgres.ts';
+import { casesBrokenBy } from './broken-cases.ts';
 import { type Examined, eachActiveAccount } from './each-account.ts';
 import { type Flips, flippedDecisions } from './flipped-decisions.ts';
 import { type SampleChanges, sampleChanges } from './sample-changes.ts';
@@ -89,6 +90,7 @@ export async function simulate(options: SimulateOptions): Promise<Simulation> {
     cases: flippedCases(
       await runCases(before.policy.cases, before, options.decisionsAt),
       await runCases(after.policy.cases, after, options.decisionsAt),
+      await casesBrokenBy(options, { before, after, diff }),
     ),
     decisions: await flippedDecisions(options),
   };
@@ -115,20 +117,29 @@ async function effectsOnAccounts(options: SimulateOptions, simulated: ReturnType
   return { accounts: { ...examined, withheld, affected }, principals };
 }
 
-/** The cases whose outcome is not what it was. */
-function flippedCases(before: readonly CaseResult[], after: readonly CaseResult[]): Simulation['cases'] {
+/** The cases whose outcome is not what it was, or will not be when a rule begins or ends, or that guard against being taken out. */
+function flippedCases(
+  before: readonly CaseResult[],
+  after: readonly CaseResult[],
+  broken: readonly CaseResult[],
+): Simulation['cases'] {
   const word = ({ passed }: CaseResult): 'passed' | 'failed' => (passed ? 'passed' : 'failed');
   const was = new Map(before.map((result) => [result.id, result]));
   const is = new Set(after.map(({ id }) => id));
   const gone = before.filter(({ id }) => !is.has(id));
+  const failing = new Map(broken.map((result) => [result.id, result]));
   return [
-    ...after.flatMap((result): Simulation['cases'] => {
-      const old = was.get(result.id);
+    ...after.flatMap((now): Simulation['cases'] => {
+      const old = was.get(now.id);
+      const result = now.passed ? (failing.get(now.id) ?? now) : now;
       if (old && old.passed === result.passed) return [];
       const { id, message } = result;
       return [{ id, before: old ? word(old) : 'new', after: word(result), ...(message && { message }) }];
     }),
-    ...gone.map((result) => ({ id: result.id, before: word(result), after: 'gone' as const })),
+    ...gone.map((result) => {
+      const message = failing.get(result.id)?.message;
+      return { id: result.id, before: word(result), after: 'gone' as const, ...(message && { message }) };
+    }),
   ];
 }
 

@@ -1,5 +1,6 @@
 /** A change of the policy from the command line: with the guards of every change but the one against escalation. */
-import { beforeAndAfter, casesBrokenBy, type ProvenPublication } from '../admin/publish-change.ts';
+import { casesBrokenBy } from '../admin/broken-cases.ts';
+import { beforeAndAfter, type ProvenPublication } from '../admin/publish-change.ts';
 import { recordAudit } from '../audit/record.ts';
 import { redactText } from '../audit/redact.ts';
 import { refuseLockOut } from '../decision/lock-out.ts';

@@ -25,13 +25,13 @@ const PER_TURN = 200;
 /** Decisions as they would be at an instant, recorded nowhere. */
 export type DecisionsAt = (atMs: number) => DecisionPoint;
 
-/** Runs every question of the cases, in their order. */
+/** Runs every question of the cases, in their order, at an instant of their own or else at `nowMs`. */
 export async function runCases(
   cases: readonly Case[],
   snapshot: Snapshot,
   decisionsAt: DecisionsAt,
+  nowMs = Date.now(),
 ): Promise<CaseResult[]> {
-  const nowMs = Date.now();
   const points = new Map<number, DecisionPoint>();
   const results: CaseResult[] = [];
   for (const written of cases) {

@@ -43,8 +43,12 @@ export function countPieces(pieces: readonly string[]): number {
   const add = (size: number) => void open.push((open.pop() ?? Number.NaN) + size);
   for (const piece of pieces) {
     const bound = /^\{\d/.test(piece) ? boundsOf(piece) : undefined;
-    if (bound) add(last * Math.max(0, ...bound.map((times) => times - 1)));
-    else if (piece.startsWith('(')) open.push(1);
+    if (bound) {
+      // What is repeated may be repeated again: flags and empty quotations between the bounds are no pieces.
+      const most = Math.max(1, ...bound);
+      add(last * (most - 1));
+      last *= most;
+    } else if (piece.startsWith('(')) open.push(1);
     else if (piece !== '*' && piece !== '+' && piece !== '?') {
       last = piece === ')' ? (open.pop() ?? Number.NaN) : 1;
       add(last);

@@ -1,5 +1,5 @@
 /** A policy written as text: JSON or YAML, the same bytes for the same policy. */
-import { stringify } from 'yaml';
+import { Document, visit } from 'yaml';
 import type { Entity } from './entity.ts';
 import type { Policy } from './policy.ts';
 import { toTerseDocument } from './policy-document.ts';
@@ -35,7 +35,16 @@ export function policyText(
   return `# yaml-language-server: $schema=${schema}\n${isCommented ? `# ${comment}\n` : ''}${yamlText(document)}`;
 }
 
-/** YAML with lines of their natural length and no anchors. */
+/**
+ * YAML with lines of their natural length and no anchors. A text that begins with blank lines is quoted: as a block, the
+ * library writes it so that it reads otherwise, or not at all.
+ */
 export function yamlText(document: object): string {
-  return stringify(document, { lineWidth: 0, aliasDuplicateObjects: false });
+  const made = new Document(document, { aliasDuplicateObjects: false });
+  visit(made, {
+    Scalar: (_key, node) => {
+      if (typeof node.value === 'string' && /^[ \t]*\n/.test(node.value)) node.type = 'QUOTE_DOUBLE';
+    },
+  });
+  return made.toString({ lineWidth: 0 });
 }

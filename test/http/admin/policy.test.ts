@@ -481,6 +481,36 @@ describe('/admin/policy', () => {
       ok(await root.post(`${base}/revisions/${revision}/restore?force=true`));
     });
 
+    it('guard bypass: a rule that begins later, or ends, breaks a case as one that is there at once', async () => {
+      const begins = new Date(Date.now() + 3_600_000).toISOString();
+      const dated = { at: new Date(Date.now() + 7_200_000).toISOString() };
+      const [stored, allowed] = [aCase(), aCase({ resource: { type: 'order' }, expect: 'allow' })];
+      const needed = { id: fresh('rule'), role: 'user', action: 'read', subject: 'order' };
+      ok(await root.post(`${base}/import`, document({ rules: [needed], cases: [stored, allowed] })));
+      for (const [rule, broken, words] of [
+        [archived({ validFrom: begins }), stored, 'expected deny, got allow'],
+        [{ ...needed, validUntil: begins }, allowed, 'expected allow, got deny'],
+      ] as const) {
+        const draft = document({ rules: [rule] });
+        const refused = await admin.post(`${base}/import`, draft);
+        assertProblem(refused, 422, 'cases_broken');
+        assert.deepEqual(
+          refused.body.cases.map(({ id }: { id: string }) => id),
+          [broken.id],
+        );
+        const { message } = refused.body.cases[0];
+        assert.ok(message.startsWith(words) && message.endsWith(`, from ${begins} on`), message);
+        const { cases } = ok(await root.post(`${base}/simulate`, draft)).body;
+        assert.deepEqual(cases, [{ id: broken.id, before: 'passed', after: 'failed', message }]);
+      }
+      // One that names its instant is about that instant alone.
+      ok(await root.post(`${base}/import`, document({ remove: { cases: [stored.id] } })));
+      ok(await root.post(`${base}/import`, document({ cases: [aCase({ at: new Date().toISOString() })] })));
+      ok(await admin.post(`${base}/import`, document({ rules: [archived({ validFrom: begins })] })));
+      const late = await root.post(`${base}/import`, document({ cases: [aCase(dated)] }));
+      assertProblem(late, 422, 'cases_broken');
+    });
+
     it('taking out or rewording one that holds, or that failed before, is free', async () => {
       const [kept, worded, failing] = [aCase(), aCase(), aCase({ action: 'update' })];
       ok(await root.post(`${base}/import`, document({ cases: [kept, worded, failing] })));

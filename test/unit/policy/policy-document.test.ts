@@ -1,5 +1,6 @@
 /** The policy as a document and as text: read, written, and read again. */
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { parse } from 'yaml';
 import { digestOf } from '../../../src/policy/compile.ts';
 import { diffPolicies, isEmptyDiff } from '../../../src/policy/diff.ts';
@@ -7,7 +8,7 @@ import { readPolicyFiles, shippedPolicies } from '../../../src/policy/files.ts';
 import { emptyPolicy, type Policy } from '../../../src/policy/policy.ts';
 import { readDocument, toDocument } from '../../../src/policy/policy-document.ts';
 import { isSplitFile, splitPolicy } from '../../../src/policy/split-files.ts';
-import { policyText } from '../../../src/policy/write-files.ts';
+import { policyText, yamlText } from '../../../src/policy/write-files.ts';
 
 const schema = '/schemas/policy.json';
 
@@ -53,6 +54,17 @@ describe('a policy as a document', () => {
       assert.equal(digestOf(merged), digestOf(demo));
     });
   }
+
+  it('YAML: a text is read as it was written, whatever white space it has', () => {
+    const white = fc.stringMatching(/^[ \t\na#:-]{0,12}$/);
+    fc.assert(
+      fc.property(white, fc.array(white, { maxLength: 3 }), (key, texts) => {
+        const document = { [`k${key}`]: texts, text: texts[0] ?? '' };
+        assert.deepEqual(parse(yamlText(document)), document);
+      }),
+      { numRuns: 2000, examples: [['', [' \n', ' \n\t\n', '\n\n a']]] },
+    );
+  });
 
   it('YAML is written out: no anchors where parts share a list, and no line is folded', () => {
     const action = ['read', 'update'];

@@ -18,6 +18,8 @@ describe('the pattern of a rule', () => {
       '(?:[])a]{20}){21}',
       '(?:[[:alpha:])]{20}){21}',
       '\\pL'.repeat(66),
+      '(?:[ab]?[ab]?[ab]?[ab]?a){30}(?i){33}c',
+      'a{21}\\Q\\E{20}',
       `[${'\\p{Greek}'.repeat(20)}]`,
     ];
     for (const pattern of large) {
