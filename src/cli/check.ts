@@ -46,6 +46,8 @@ export const checkCommand: Command = {
   run: async (options, paths) => {
     if (options['sql'] && (options['against-live'] || options['format']))
       throw new UsageError('--sql goes with neither --against-live nor --format');
+    if (options['against-live'] && options['format'])
+      throw new UsageError('--against-live goes not with --format: it compares, and reports no cases');
     if (options['against-live']) return checkAgainstLive(options, paths);
     const checked = await checkFiles(paths, useOfBase(options));
     if (checked.problems.length > 0) process.exitCode = 1;
@@ -68,7 +70,8 @@ function checkAgainstLive(options: Options, paths: string[]): Promise<void> {
     const files = await readDraftFiles(paths, progress);
     const simulation = await simulateFiles(files, modeOf(options), progress);
     progress.end();
-    if (simulation.cases.some(({ after }) => after === 'failed')) process.exitCode = 1;
+    // One that goes has a message where it guards against going.
+    if (simulation.cases.some(({ after, message }) => after === 'failed' || message)) process.exitCode = 1;
     const { principals, decisions, ...rest } = simulation;
     const told = {
       ...rest,
