@@ -14,7 +14,7 @@ export function unknownName(
   const hint = suggestion
     ? `; did you mean ${suggestion}?`
     : known.length <= 20
-      ? `; there are ${known.join(', ')}`
+      ? `; there ${known.length > 0 ? `are ${known.join(', ')}` : 'is none yet'}`
       : '';
   return {
     pointer,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { closest } from '../../../src/policy/suggest.ts';
+import { closest, unknownName } from '../../../src/policy/suggest.ts';
 
 describe('"did you mean"', () => {
   const cases: [word: string, among: string[], meant: string | undefined][] = [
@@ -21,6 +21,12 @@ describe('"did you mean"', () => {
       assert.equal(closest(word, among), meant);
     });
   }
+
+  it('lists what there is, where it is little, and says where there is nothing', () => {
+    const told = (names: string[]) => unknownName('/type', 'type', 'nope', names).message;
+    assert.equal(told(['folder', 'file']), 'nope is not a known type; there are folder, file');
+    assert.equal(told([]), 'nope is not a known type; there is none yet');
+  });
 
   it('only ever suggests a word that is there, and the word itself when it is', () => {
     const words = fc.array(fc.string({ maxLength: 8 }), { maxLength: 8 });
