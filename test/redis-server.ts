@@ -76,7 +76,8 @@ async function stop(server: ChildProcess, dir: string): Promise<void> {
   await rm(dir, { recursive: true, force: true });
 }
 
-async function freePort(): Promise<number> {
+/** A port on the loopback that nothing listened on a moment ago; another program may be quicker. */
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const address = probe.address();
