@@ -8,6 +8,7 @@ import { DisagreementLog } from './audit/disagreement-log.ts';
 import type { Config } from './config.ts';
 import { abilityCache } from './decision/ability-cache.ts';
 import { type DecisionRecord, decisionPoint } from './decision/decide.ts';
+import { LiveEntities } from './decision/live-entities.ts';
 import { shadows } from './decision/shadow.ts';
 import { sourcesOf } from './demo/endpoints.ts';
 import { checkSources } from './enforcement/check-sources.ts';
@@ -91,6 +92,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   const shared = openSharedCache(config, logger, metrics);
   const sessions = new LiveSessions({ db, idleSeconds: config.sessionIdleSeconds });
   const apiKeys = new LiveApiKeys({ db });
+  const entities = new LiveEntities({ db });
   const sources = sourcesOf(config);
   await checkSources(db, sources);
   const more = await openEvaluators(config, (outcome) => metrics.remoteCalls.inc({ outcome }));
@@ -132,10 +134,11 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     databaseUrl: storage.databaseUrl,
     shared,
     pollMs: config.policyPollMs,
-    onChange: (change) => applyChange(change, { live, sessions, apiKeys }),
+    onChange: (change) => applyChange(change, { live, sessions, apiKeys, entities }),
     onGap: () => {
       sessions.forgetAll();
       apiKeys.forgetAll();
+      entities.forgetAll();
       void live.refresh();
     },
     onConfirmed: (revision, atMs) => void live.confirm(revision, atMs),
@@ -163,6 +166,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     feed,
     sessions,
     apiKeys,
+    entities,
     passwords: passwordHasher(config.password),
     abilityOf,
     decisions,
@@ -279,14 +283,16 @@ interface Remembered {
   live: LivePolicy;
   sessions: LiveSessions;
   apiKeys: LiveApiKeys;
+  entities: LiveEntities;
 }
 
-function applyChange(change: Change, { live, sessions, apiKeys }: Remembered): void {
+function applyChange(change: Change, { live, sessions, apiKeys, entities }: Remembered): void {
   if (change.kind === 'principal') {
     // An account or an API key: ids are random, so no two are one.
     sessions.forgetAccount(change.subject);
     apiKeys.forget(change.subject);
   } else if (change.kind === 'session') sessions.forgetSession(change.subject);
+  else if (change.kind === 'entity') entities.forgetAll();
   else if (Number(change.subject) > live.snapshot.revision) void live.refresh();
 }
 

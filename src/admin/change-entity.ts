@@ -1,8 +1,10 @@
 /** One entity written, changed or removed: one transaction, never beyond what whoever does it holds. */
+import type { Request } from 'express';
 import { type AuditActor, recordAudit } from '../audit/record.ts';
 import { ENTITY_RESOURCE, entityAttributes } from '../decision/entities.ts';
 import type { GuardedCall } from '../enforcement/access.ts';
 import { AppError } from '../errors.ts';
+import type { Change } from '../policy/change-feed.ts';
 import { changedKeys } from '../policy/diff.ts';
 import {
   canonicalName,
@@ -44,7 +46,7 @@ export async function writeEntity(
   make: (before: StoredEntity | undefined) => EntityParts | undefined,
 ): Promise<{ isNew: boolean }> {
   const { req } = call;
-  return changeDataUnderLock(services, req, async (trx, snapshot) => {
+  return changeEntities(services, req, async (trx, snapshot) => {
     const name = namedIn(call.params, snapshot);
     const before = await findUnderLock(call, trx, name);
     const parts = make(before);
@@ -67,7 +69,7 @@ export async function writeEntity(
 /** Takes the entity away, and its roles with it. Throws `not_found`, `entity_in_use` and what refuses a change. */
 export async function removeEntity(services: Services, call: EntityCall): Promise<void> {
   const { req } = call;
-  await changeDataUnderLock(services, req, async (trx, snapshot) => {
+  await changeEntities(services, req, async (trx, snapshot) => {
     const before = await findUnderLock(call, trx, namedIn(call.params, snapshot));
     if (!before) throw new AppError('not_found');
     await services.gatekeeper.requireAllowedOn(admitted(req), entityAttributes(before));
@@ -76,6 +78,20 @@ export async function removeEntity(services: Services, call: EntityCall): Promis
     await auditEntities(trx, actorOf(req), diff, { verb: 'delete', id: referenceTo(before) });
   });
 }
+
+/** As `changeDataUnderLock`; what this node remembers of entities is forgotten before anybody is answered. */
+export async function changeEntities<T>(
+  services: Services,
+  req: Request,
+  change: (trx: Transaction, snapshot: Snapshot) => Promise<T>,
+): Promise<T> {
+  const changed = await changeDataUnderLock(services, req, change);
+  services.feed.announce([ENTITIES_CHANGED]);
+  return changed;
+}
+
+/** What is told when any entity was written. */
+export const ENTITIES_CHANGED: Change = { kind: 'entity', subject: '*' };
 
 async function findUnderLock(
   { req }: EntityCall,

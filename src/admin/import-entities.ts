@@ -12,11 +12,17 @@ import { readEntityDocument, readEntityLines } from '../policy/read-entities.ts'
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import type { Transaction } from '../storage/postgres.ts';
-import { auditEntities, countEntities, type EntityParts, isPart, vocabularyOf } from './change-entity.ts';
+import {
+  auditEntities,
+  changeEntities,
+  countEntities,
+  type EntityParts,
+  isPart,
+  vocabularyOf,
+} from './change-entity.ts';
 import { type Giver, giverOf } from './giver.ts';
 import { entityGuard } from './guard-entities.ts';
 import { actorOf } from './publish-change.ts';
-import { changeDataUnderLock } from './under-lock.ts';
 
 export interface EntityImport {
   mode: 'merge' | 'replace';
@@ -28,7 +34,7 @@ export const LINES = 'application/x-ndjson';
 export async function importEntities(services: Services, call: GuardedCall<unknown, EntityImport>) {
   const { req, body, query } = call;
   const given = typeof body === 'string' && req.is(LINES) ? readEntityLines(body) : readEntityDocument(body);
-  const diff = await changeDataUnderLock(services, req, async (trx, snapshot) => {
+  const diff = await changeEntities(services, req, async (trx, snapshot) => {
     const written = await putForCaller(services, req, { trx, snapshot, given, mode: query.mode });
     await auditEntities(trx, actorOf(req), written, { verb: 'import', id: query.mode });
     return written;

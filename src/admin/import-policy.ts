@@ -10,7 +10,7 @@ import { readDocument } from '../policy/policy-document.ts';
 import { locateInDocument } from '../policy/publish.ts';
 import type { GivenEntity } from '../policy/put-entities.ts';
 import type { Services } from '../services.ts';
-import { auditEntities, countEntities } from './change-entity.ts';
+import { auditEntities, countEntities, ENTITIES_CHANGED } from './change-entity.ts';
 import { giverOf } from './giver.ts';
 import { requirePartActions } from './guard-parts.ts';
 import { putForCaller } from './import-entities.ts';
@@ -109,6 +109,7 @@ export async function importPolicy(services: Services, call: GuardedCall<unknown
     },
     dryRun: query.dryRun,
   });
+  if (entities && !query.dryRun) services.feed.announce([ENTITIES_CHANGED]);
   return { status: 200, body: presentChange(publication, query.dryRun, entities) };
 }
 

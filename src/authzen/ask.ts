@@ -16,7 +16,7 @@ import {
   type StoredApiKey,
 } from '../decision/principals.ts';
 import { contextIn, contextMisfits } from '../decision/question.ts';
-import { isStoredType, loadStored, type Stored } from '../enforcement/load-stored.ts';
+import { isStoredType, loadStored, type Stored, type StoredIn } from '../enforcement/load-stored.ts';
 import { ANONYMOUS_TYPE, type Principal } from '../policy/ability.ts';
 import { canonicalId, cleanCopy } from '../policy/attributes.ts';
 import { ACCOUNT_TYPE, API_KEY_TYPE, reservedAttributes } from '../policy/built-in.ts';
@@ -33,7 +33,7 @@ type Known<T> = T & { doubt?: string };
  * in one query for accounts, one for API keys, one for entities with all that they lie in, and one for each table. Properties win over what is stored, for this question only.
  */
 export async function requestsOf(
-  services: Pick<Services, 'db' | 'sources'>,
+  services: StoredIn,
   snapshot: Snapshot,
   evaluations: readonly Evaluation[],
   requestId: string | undefined,

@@ -3,6 +3,7 @@
 import { ancestorsIn, storedPrincipalOf, withStoredPrincipal } from '../admin/fill-stored.ts';
 
 import { type Explanation, explain } from '../decision/explain.ts';
+import { LiveEntities } from '../decision/live-entities.ts';
 import { accountAttributes, findAccountFacts } from '../decision/principals.ts';
 import { questionProblems, requestOfQuestion } from '../decision/question.ts';
 import { loadStored } from '../enforcement/load-stored.ts';
@@ -105,7 +106,9 @@ async function fillIn(opened: LiveDatabase, asked: Question): Promise<Question> 
 async function fillInEntities({ db, sources, live }: LiveDatabase, asked: Question): Promise<Question> {
   const named = ({ type = '', id = '' }: { type?: string; id?: string }) => ({ type, id });
   const [who, what] = [named(asked.principal === 'anonymous' ? {} : asked.principal), named(asked.resource)];
-  const stored = await loadStored({ db, sources }, live.snapshot, { principals: [who, what] });
+  const stored = await loadStored({ db, sources, entities: new LiveEntities({ db }) }, live.snapshot, {
+    principals: [who, what],
+  });
   const [entity, found] = [stored.entity(who), stored.entity(what)];
   const { principal, resource } = asked;
   return {

@@ -29,13 +29,22 @@ export async function loadEntities(
   names: readonly EntityName[],
 ): Promise<FindEntity> {
   if (names.length === 0) return () => undefined;
-  const canonical = (name: EntityName) => canonicalName(name, snapshot.types);
-  const { rows }: { rows: StoredEntity[] } = await db.raw(withAncestors, bindNames(names.map(canonical)));
+  const canonical = names.map((name) => canonicalName(name, snapshot.types));
+  const found = await readEntities(db, snapshot, canonical);
+  return (name) => found(referenceTo(canonicalName(name, snapshot.types)));
+}
+
+/** The same for names in their one form, found by reference. */
+export async function readEntities(
+  db: Database | Transaction,
+  snapshot: Snapshot,
+  names: readonly EntityName[],
+): Promise<(reference: string) => KnownEntity | undefined> {
+  const { rows }: { rows: StoredEntity[] } = await db.raw(withAncestors, bindNames(names));
   const stored = new Map(rows.map((row) => [referenceTo(row), row]));
   const known = new Map<string, KnownEntity>();
   const clean = cleanOnce(snapshot);
-  return (name) => {
-    const reference = referenceTo(canonical(name));
+  return (reference) => {
     const own = stored.get(reference);
     const found = known.get(reference) ?? (own && complete(own, ancestorsOf(own, stored), clean));
     if (found) known.set(reference, found);

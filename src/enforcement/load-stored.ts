@@ -3,8 +3,8 @@ import {
   ENTITY_RESOURCE,
   entityAttributes,
   entityOfResource,
+  type FindEntity,
   type KnownEntity,
-  loadEntities,
 } from '../decision/entities.ts';
 import {
   type AccountFacts,
@@ -52,16 +52,21 @@ interface Wanted {
 
 const API_KEY_RESOURCE = 'castellan.api-key';
 
+/** Where it is read: entities may be remembered from before, all else is read anew. */
+export interface StoredIn extends Pick<Services, 'db' | 'sources'> {
+  entities: { find(snapshot: Snapshot, names: readonly Named[]): Promise<FindEntity> };
+}
+
 /** Reads all that is stored of these: one query for the accounts, one for the API keys, one for entities and one for each table, however many. */
 export async function loadStored(
-  { db, sources }: Pick<Services, 'db' | 'sources'>,
+  { db, sources, entities }: StoredIn,
   snapshot: Snapshot,
   { accounts = [], apiKeys = [], principals = [], resources = [] }: Wanted,
 ): Promise<Stored> {
   const names = entityNames([...principals, ...resources], snapshot, sources);
   const [own, entity] = await Promise.all([
     loadOwn({ db, sources }, snapshot, { accounts, apiKeys, resources }),
-    loadEntities(db, snapshot, names),
+    entities.find(snapshot, names),
   ]);
   const entityIn = (named: Named) =>
     isEntityType(named.type, { types: snapshot.types, isInTable: (type) => sources.has(type) })

@@ -3,7 +3,7 @@ import pg from 'pg';
 import type { Database } from '../storage/postgres.ts';
 import type { SharedCache } from '../storage/shared-cache.ts';
 
-export type Change = { kind: 'policy' | 'principal' | 'session'; subject: string };
+export type Change = { kind: 'policy' | 'principal' | 'session' | 'entity'; subject: string };
 
 export interface ChangeFeedOptions {
   db: Database;
@@ -84,7 +84,7 @@ export class ChangeFeed {
 
   /** A message is a hint: what it names is read anew from Postgres, so a forged one can do no harm. */
   #hear(message: string | undefined): void {
-    const match = /^(policy|principal|session) (\S+)$/.exec(message ?? '');
+    const match = /^(policy|principal|session|entity) (\S+)$/.exec(message ?? '');
     if (match?.[1] && match[2])
       this.#options.onChange({ kind: match[1] as Change['kind'], subject: match[2] });
   }
