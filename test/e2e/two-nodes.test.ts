@@ -124,6 +124,42 @@ describe('two nodes', function () {
     keepsPromise('an account deactivated', times);
   });
 
+  it('decide by an entity as it is now, also where one remembered that there was none', async () => {
+    const reader = { type: 'machine', id: 'm1' };
+    const properties = { status: 'draft' };
+    const rule = { id: 'machines-read', role: 'editor', action: 'read', subject: 'document' };
+    const made = await chief.post('/api/v1/admin/resource-types', {
+      type: 'machine',
+      actions: ['use'],
+      attributes: {},
+    });
+    assert.equal(made.status, 201);
+    assert.equal((await chief.post('/api/v1/admin/rules', rule)).status, 201);
+    const min = { 'castellan-min-revision': String(made.headers.get('castellan-revision')) };
+    const question = {
+      subject: reader,
+      action: { name: 'read' },
+      resource: { type: 'document', id: 'new', properties },
+    };
+    const ask = (client: Client) => client.post('/access/v1/evaluation', question, min);
+    const knows = (isAllowed: boolean) => (answer: Answer) => answer.body.decision === isAllowed;
+    const given: number[] = [];
+    const taken: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      assert.ok(knows(false)(await ask(onB(chief))));
+      assert.equal((await chief.put('/api/v1/admin/entities/machine/m1', { roles: ['editor'] })).status, 201);
+      const time = timeUntil('known on B', () => ask(onB(chief)), knows(true));
+      assert.ok(knows(true)(await ask(chief)));
+      given.push(await time);
+      assert.equal((await chief.delete('/api/v1/admin/entities/machine/m1')).status, 204);
+      const gone = timeUntil('unknown on B', () => ask(onB(chief)), knows(false));
+      assert.ok(knows(false)(await ask(chief)));
+      taken.push(await gone);
+    }
+    keepsPromise('an entity added', given);
+    keepsPromise('an entity removed', taken);
+  });
+
   it('decide at the revision that a caller has seen on the other, or later', async () => {
     const editor = await logIn(a, 'editor');
     const id = await publishedDocument(editor);

@@ -1,6 +1,6 @@
 /** Entities in decisions: attributes, roles and ancestors of who asks and of what is asked about. */
 import assert from 'node:assert/strict';
-import { type Answer, type Client, startGateway, type TestGateway } from '../../harness.ts';
+import { type Answer, type Client, eventually, startGateway, type TestGateway } from '../../harness.ts';
 import { addRole, addRule, assertProblem, ok, person, rulesPath } from '../admin/staff.ts';
 import { evaluationPath, evaluationsPath } from '../authzen/fixture.ts';
 import { addEntityTypes, at, put } from './kept.ts';
@@ -266,6 +266,30 @@ describe('entities in decisions', () => {
       });
       assertProblem(answer, 422, 'policy_invalid', '/conditions');
       assert.match(answer.body.detail, /document is in a table, and its rows have no ancestors/);
+    });
+  });
+
+  it('stale memory: what is remembered is forgotten when any row of an entity changes, by whatever road', async () => {
+    const { db } = gateway.services;
+    const name = { type: 'robot', id: 'remembered' };
+    const becomes = (expected: boolean) =>
+      eventually(`decision ${expected}`, async () => (await may(name, file('deep'))) === expected);
+    const belongs = { parent_type: 'group', parent_id: 'watchers', ...name };
+    await put(root, 'group:watchers');
+    const ofGroup = { role: 'everyone', action: 'read', when: { 'principal.ancestors.id': 'watchers' } };
+    await under(ofGroup, async () => {
+      assert.equal(await may(name, file('deep')), false);
+      await db('entities').insert(name);
+      await db('entity_parents').insert(belongs);
+      await becomes(true);
+      await db('entity_parents').where(belongs).delete();
+      await becomes(false);
+    });
+    await under({ role, action: 'read' }, async () => {
+      await db('entity_roles').insert({ ...name, role_key: role });
+      await becomes(true);
+      await db('entities').where(name).delete();
+      await becomes(false);
     });
   });
 
