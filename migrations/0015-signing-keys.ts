@@ -5,7 +5,7 @@ export async function up(knex: Knex): Promise<void> {
   await knex.raw(`
     CREATE TABLE signing_keys (
       kid text PRIMARY KEY CHECK (kid ~ '^[A-Za-z0-9_-]{43}$'),
-      public_jwk jsonb NOT NULL CHECK (jsonb_typeof(public_jwk) = 'object' AND NOT public_jwk ? 'd'),
+      public_jwk jsonb NOT NULL CHECK (jsonb_typeof(public_jwk) = 'object' AND (public_jwk -> 'd') IS NULL),
       private_jwk bytea NOT NULL,
       secret_id text NOT NULL,
       created_at timestamptz NOT NULL DEFAULT now(),
