@@ -5,7 +5,7 @@ import { readKeyRows } from '../signing/key-rows.ts';
 import { findSecrets } from '../signing/open-keys.ts';
 import { keyAt } from '../signing/rotate.ts';
 import { type Command, jsonOption, printResult } from './command.ts';
-import { withLiveDatabase } from './live-database.ts';
+import { withDatabase } from './with-database.ts';
 
 interface ListedKey {
   kid: string;
@@ -22,7 +22,7 @@ export const keysList: Command = {
   summary: 'List the keys that sign: id, state, times and which secret they are encrypted with',
   options: [jsonOption],
   run: async ({ json }) => {
-    const items = await withLiveDatabase(async ({ db, config }) => {
+    const items = await withDatabase(async (db, config) => {
       const secrets = (await findSecrets(signingSettings(config))) ?? [];
       const rows = await readKeyRows(db);
       return rows.map(({ kid, secretId, signsFrom, signsUntil, publishedUntil }): ListedKey => {

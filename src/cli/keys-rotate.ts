@@ -6,7 +6,7 @@ import { findSecrets, periodOf } from '../signing/open-keys.ts';
 import { type Rotation, rotateKeys } from '../signing/rotate.ts';
 import type { Database } from '../storage/postgres.ts';
 import { type Command, jsonOption, printResult, UsageError } from './command.ts';
-import { withLiveDatabase } from './live-database.ts';
+import { withDatabase } from './with-database.ts';
 
 export const keysRotate: Command = {
   name: 'keys rotate',
@@ -21,7 +21,7 @@ export const keysRotate: Command = {
   ],
   notes: ['It needs the settings of the gateway: the new key is encrypted with its signing secret.'],
   run: async ({ now, json }) => {
-    const { made, replaced } = await withLiveDatabase(({ db, config }) => rotate(db, config, now === true));
+    const { made, replaced } = await withDatabase((db, config) => rotate(db, config, now === true));
     const { kid, signsFrom, signsUntil } = made;
     printResult(json, { kid, signsFrom, signsUntil, replaced }, [
       `${kid} is made, and signs from ${signsFrom.toISOString()}`,
