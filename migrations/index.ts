@@ -14,6 +14,7 @@ import { down as dropApiKeys, up as makeApiKeys } from './0011-api-keys.ts';
 import { down as dropEntities, up as makeEntities } from './0012-entities.ts';
 import { down as dropCedar, up as makeCedar } from './0013-cedar.ts';
 import { down as dropShadow, up as makeShadow } from './0014-shadow.ts';
+import { down as dropSigningKeys, up as makeSigningKeys } from './0015-signing-keys.ts';
 import { down as dropEntityChanges, up as makeEntityChanges } from './0017-entity-changes.ts';
 
 const migrations: Record<string, Knex.Migration> = {
@@ -31,6 +32,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0012-entities': { up: makeEntities, down: dropEntities },
   '0013-cedar': { up: makeCedar, down: dropCedar },
   '0014-shadow': { up: makeShadow, down: dropShadow },
+  '0015-signing-keys': { up: makeSigningKeys, down: dropSigningKeys },
   '0017-entity-changes': { up: makeEntityChanges, down: dropEntityChanges },
 };
 

@@ -18,6 +18,7 @@ import { securityHeaders } from './http/security-headers.ts';
 import { publishedPolicySchema } from './policy/policy-json-schema.ts';
 import type { Services } from './services.ts';
 import { authenticate } from './sessions/authenticate.ts';
+import { signingEndpoints } from './signing/endpoints.ts';
 
 /** What a server calls: decisions for others at once, all else by Express. */
 export function makeListener(services: Services): RequestListener {
@@ -36,6 +37,7 @@ export function makeApp(services: Services): Express {
     ...accountEndpoints(services), //              /api/v1/auth, /api/v1/me
     ...adminEndpoints(services), //                /api/v1/admin
     ...authzenEndpoints(services), //              /access/v1, /.well-known/authzen-configuration
+    ...signingEndpoints(services), //              /.well-known/jwks.json
     ...(config.demo ? demoEndpoints(services) : []), // /api/v1/documents, /api/v1/orders
   ];
   const app = express();

@@ -48,6 +48,9 @@ const remoteUrl = Joi.string()
       : text;
   });
 
+/** Kept out of messages, so what it should be is said without it. */
+const signingSecret = Joi.string().min(32).messages({ 'string.min': 'must have at least 32 characters' });
+
 /** Every setting there is. A function for those defaults that depend on another setting. */
 export const settings = {
   NODE_ENV: {
@@ -92,7 +95,7 @@ export const settings = {
   DATA_DIR: {
     schema: Joi.string(),
     default: '.castellan',
-    meaning: 'where the embedded PostgreSQL keeps its data',
+    meaning: 'where the embedded PostgreSQL keeps its data, and a signing secret that was not set',
   },
   REDIS_URL: {
     schema: redisUrl,
@@ -206,6 +209,22 @@ export const settings = {
     schema: Joi.number().integer().min(0),
     default: 2000,
     meaning: 'how long Castellan-Min-Revision is waited for',
+  },
+  SIGNING_SECRET: {
+    schema: signingSecret,
+    secret: true,
+    meaning:
+      'encrypts the keys that sign, the same on every node, at least 32 characters; without it one is made and kept in DATA_DIR',
+  },
+  SIGNING_SECRET_PREVIOUS: {
+    schema: signingSecret,
+    secret: true,
+    meaning: 'the secret before, for as long as keys are encrypted with it',
+  },
+  SIGNING_KEY_DAYS: {
+    schema: Joi.number().integer().min(1).max(3650),
+    default: 30,
+    meaning: 'how long a key signs before the next one does',
   },
   HIDE_FORBIDDEN: {
     schema: Joi.boolean(),
@@ -335,6 +354,12 @@ export interface Config {
   policyPollMs: number;
   policyStaleSeconds: number;
   minRevisionWaitMs: number;
+  signing: {
+    /** Undefined: one of its own, in the data directory. */
+    secret: string | undefined;
+    previousSecret: string | undefined;
+    keyDays: number;
+  };
   hideForbidden: boolean;
   authzenPublic: boolean;
   evaluators: string[];
@@ -414,6 +439,8 @@ function readSettings(env: NodeJS.ProcessEnv): Values {
     );
   }
   refuseHalfIdentity(values);
+  if (values.SIGNING_SECRET_PREVIOUS !== undefined && values.SIGNING_SECRET === undefined)
+    throw new ConfigError('SIGNING_SECRET_PREVIOUS: goes with SIGNING_SECRET, the one that follows it');
   return values as Values;
 }
 
@@ -475,6 +502,11 @@ function toConfig(values: Values): Config {
     policyPollMs: v.POLICY_POLL_MS,
     policyStaleSeconds: v.POLICY_STALE_SECONDS,
     minRevisionWaitMs: v.MIN_REVISION_WAIT_MS,
+    signing: Object.freeze({
+      secret: v.SIGNING_SECRET,
+      previousSecret: v.SIGNING_SECRET_PREVIOUS,
+      keyDays: v.SIGNING_KEY_DAYS,
+    }),
     hideForbidden: v.HIDE_FORBIDDEN,
     authzenPublic: v.AUTHZEN_PUBLIC,
     evaluators: v.EVALUATORS,

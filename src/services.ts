@@ -24,6 +24,7 @@ import type { RemotePoint } from './evaluators/remote/decision-point.ts';
 import { jsonBodyReader } from './http/json-body.ts';
 import { type Metrics, makeMetrics } from './http/metrics.ts';
 import type { Check } from './http/operations.ts';
+import { publicUrlOf } from './http/public-url.ts';
 import { type Change, ChangeFeed } from './policy/change-feed.ts';
 import type { TableCheck } from './policy/compile.ts';
 import { LivePolicy } from './policy/live-policy.ts';
@@ -32,6 +33,8 @@ import type { Snapshot } from './policy/snapshot.ts';
 import { LiveApiKeys } from './sessions/live-api-keys.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
 import { keepRemovingOldSessions } from './sessions/remove-old.ts';
+import { openKeys, type SigningSettings } from './signing/open-keys.ts';
+import { makeSigner } from './signing/sign.ts';
 import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
 import { openToGateway } from './storage/gateway-role.ts';
 import { memoryCache } from './storage/memory-cache.ts';
@@ -144,7 +147,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     onConfirmed: (revision, atMs) => void live.confirm(revision, atMs),
     onTrouble: (what, cause) => logger.warn({ err: cause }, `change feed: ${what} failed, the poll goes on`),
   });
-  await live.load();
+  const [signingKeys] = await Promise.all([openKeys(db, signingSettings(config), logger), live.load()]);
   await feed.open();
   const oldSessions = keepRemovingOldSessions(db, (cause) =>
     logger.warn({ err: cause }, 'old sessions could not be removed; tried again in an hour'),
@@ -174,6 +177,8 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     decisionsAt: (atMs: number) => decisionsAt(atMs, more),
     decisionLog,
     disagreements,
+    signingKeys,
+    signer: makeSigner({ keys: signingKeys, issuer: publicUrlOf(config, config.port) }),
     gatekeeper: gate,
     requireAccess: requireAccessWith(gate, abilityOf),
     allowedOrigins: [
@@ -200,6 +205,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     close: async () => {
       oldSessions.stop();
       decisionPartitions.stop();
+      await signingKeys.close();
       await decisionLog.close();
       await disagreements.close();
       more.remote?.close();
@@ -207,6 +213,11 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       await shared.close();
     },
   };
+}
+
+/** What signing needs to know of the settings; a command asks the same. */
+export function signingSettings({ signing, dataDir, databaseUrl }: Config): SigningSettings {
+  return { ...signing, dataDir, isShared: databaseUrl !== undefined };
 }
 
 function openSharedCache(config: Config, logger: Logger, metrics: Metrics): SharedCache {

@@ -126,6 +126,7 @@ export async function startGateway({
     PORT: '0',
     DATABASE_URL: url,
     DATABASE_POOL_MAX: '5',
+    SIGNING_SECRET: 'a secret of the tests, which nobody keeps',
     LOG_LEVEL: logLevel,
     ...env,
   });

@@ -16,6 +16,8 @@ import { entitiesList } from './entities-list.ts';
 import { explainCommand } from './explain.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
+import { keysList } from './keys-list.ts';
+import { keysRotate } from './keys-rotate.ts';
 import { migrateCommand } from './migrate.ts';
 import { restoreCommand } from './restore.ts';
 import { revisionsCommand } from './revisions.ts';
@@ -32,6 +34,8 @@ export const commands: readonly Command[] = [
   apiKeyList,
   apiKeyRotate,
   apiKeyRevoke,
+  keysList,
+  keysRotate,
   checkCommand,
   importCommand,
   exportCommand,

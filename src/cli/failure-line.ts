@@ -16,5 +16,7 @@ export function failureLine(cause: unknown): string {
   if (cause instanceof AppError && cause.problems) return cause.problems.map(problemLine).join('\n');
   if (cause instanceof AppError) return plainLine(error.message);
   if (cause instanceof ConfigError || cause instanceof DatabaseError) return error.message;
-  return error.message?.startsWith('The embedded PostgreSQL') ? error.message : String(error.stack ?? cause);
+  return /^The (embedded PostgreSQL|signing secret)/.test(error.message ?? '')
+    ? error.message
+    : String(error.stack ?? cause);
 }

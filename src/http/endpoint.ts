@@ -41,7 +41,7 @@ export interface Endpoint<Access, Context> {
   /** Where more than JSON of the usual size is read. */
   bodyOptions?: BodyOptions;
   /** The answer when all goes well. */
-  reply: { status: number; description: string; shape?: Joi.Schema };
+  reply: { status: number; description: string; shape?: Joi.Schema /** Left out: JSON. */; type?: string };
   /** Codes of errors beside those that any endpoint can give. */
   errors?: readonly ErrorCode[];
   handle(call: Call<Context>): Promise<Reply> | Reply;

@@ -18,7 +18,7 @@ export interface DescribedEndpoint {
   body?: Joi.ObjectSchema;
   bodyShape?: Joi.Schema;
   bodyOptions?: { plainJsonOnly?: true };
-  reply: { status: number; description: string; shape?: Joi.Schema };
+  reply: { status: number; description: string; shape?: Joi.Schema; type?: string };
   errors?: readonly ErrorCode[];
 }
 
@@ -161,9 +161,13 @@ function headers({ method, access, errors = [] }: DescribedEndpoint): Parameter[
   ];
 }
 
-function success({ description, shape }: DescribedEndpoint['reply']): Operation['responses'][string] {
+function success({
+  description,
+  shape,
+  type = 'application/json',
+}: DescribedEndpoint['reply']): Operation['responses'][string] {
   return shape
-    ? { description, content: { 'application/json': { schema: jsonSchemaOf(shape, 'output') } } }
+    ? { description, content: { [type]: { schema: jsonSchemaOf(shape, 'output') } } }
     : { description };
 }
 

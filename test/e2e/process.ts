@@ -86,6 +86,7 @@ export async function startNode(env: Environment): Promise<Node> {
     PORT: '0',
     LOG_LEVEL: 'warn',
     DATABASE_POOL_MAX: '5',
+    SIGNING_SECRET: 'a secret of the tests, which nobody keeps',
     ...env,
   });
   const { child, stdout, stderr, ended } = running;

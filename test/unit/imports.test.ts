@@ -9,7 +9,7 @@ const src = resolve(import.meta.dirname, '../../src');
 const levels: readonly (readonly string[])[] = [
   ['main', 'app', 'services', 'cli'],
   ['admin', 'authzen', 'demo', 'accounts', 'enforcement'],
-  ['evaluators', 'sessions', 'audit'],
+  ['evaluators', 'sessions', 'audit', 'signing'],
   ['decision'],
   ['policy'],
   ['storage'],
