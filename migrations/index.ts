@@ -14,6 +14,7 @@ import { down as dropApiKeys, up as makeApiKeys } from './0011-api-keys.ts';
 import { down as dropEntities, up as makeEntities } from './0012-entities.ts';
 import { down as dropCedar, up as makeCedar } from './0013-cedar.ts';
 import { down as dropShadow, up as makeShadow } from './0014-shadow.ts';
+import { down as dropRoutes, up as makeRoutes } from './0016-routes.ts';
 
 const migrations: Record<string, Knex.Migration> = {
   '0001-foundation': { up: makeFoundation, down: dropFoundation },
@@ -30,6 +31,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0012-entities': { up: makeEntities, down: dropEntities },
   '0013-cedar': { up: makeCedar, down: dropCedar },
   '0014-shadow': { up: makeShadow, down: dropShadow },
+  '0016-routes': { up: makeRoutes, down: dropRoutes },
 };
 
 /** What knex asks for migrations, in the app and on its command line. */
