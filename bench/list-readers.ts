@@ -144,6 +144,7 @@ function snapshotOf(rules: Partial<Rule>[]): Snapshot {
       roles: names.map((key) => ({ key, name: '', description: '', inherits: [] })),
       rules: rules.map((rule, index) => ({ ...template, id: `rule-${index}`, ...rule })),
       cases: [],
+      routes: [],
       cedar: [],
     },
     { revision: 1, evaluators: evaluatorNames },

@@ -179,7 +179,7 @@ function snapshotOf(types: ResourceType[], rules: Rule[]): Snapshot {
   );
   const roles = [{ key: ROLE, name: ROLE, description: '', inherits: [] }];
   const { snapshot, problems } = compile(
-    { resourceTypes: [...accounts, ...types], roles, rules, cases: [], cedar: [] },
+    { resourceTypes: [...accounts, ...types], roles, rules, cases: [], routes: [], cedar: [] },
     { revision: 1, evaluators: evaluatorNames },
   );
   if (!snapshot) throw new Error(`the rules do not compile: ${JSON.stringify(problems[0])}`);

@@ -15,6 +15,7 @@ import { down as dropEntities, up as makeEntities } from './0012-entities.ts';
 import { down as dropCedar, up as makeCedar } from './0013-cedar.ts';
 import { down as dropShadow, up as makeShadow } from './0014-shadow.ts';
 import { down as dropSigningKeys, up as makeSigningKeys } from './0015-signing-keys.ts';
+import { down as dropRoutes, up as makeRoutes } from './0016-routes.ts';
 import { down as dropEntityChanges, up as makeEntityChanges } from './0017-entity-changes.ts';
 
 const migrations: Record<string, Knex.Migration> = {
@@ -33,6 +34,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0013-cedar': { up: makeCedar, down: dropCedar },
   '0014-shadow': { up: makeShadow, down: dropShadow },
   '0015-signing-keys': { up: makeSigningKeys, down: dropSigningKeys },
+  '0016-routes': { up: makeRoutes, down: dropRoutes },
   '0017-entity-changes': { up: makeEntityChanges, down: dropEntityChanges },
 };
 

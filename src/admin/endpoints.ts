@@ -10,6 +10,7 @@ import { policyEndpoints } from './policy.ts';
 import { reachEndpoints } from './reach.ts';
 import { resourceTypeEndpoints } from './resource-types.ts';
 import { roleEndpoints } from './roles.ts';
+import { routeEndpoints } from './routes.ts';
 import { ruleEndpoints } from './rules.ts';
 import { userEndpoints } from './users.ts';
 import { whoCanEndpoints } from './who-can.ts';
@@ -19,6 +20,7 @@ export function adminEndpoints(services: Services): GuardedEndpoint[] {
     ...ruleEndpoints(services),
     ...roleEndpoints(services),
     ...resourceTypeEndpoints(services),
+    ...routeEndpoints(services),
     ...userEndpoints(services),
     ...apiKeyEndpoints(services),
     ...entityEndpoints(services),

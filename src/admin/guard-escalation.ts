@@ -17,6 +17,7 @@ import type { ApiKey } from './api-key.ts';
 import type { Giver } from './giver.ts';
 import { cedarGap, guardCedar } from './guard-cedar.ts';
 import { guardDenies, rewiredRoles } from './guard-denies.ts';
+import { guardRoutes } from './guard-routes.ts';
 import {
   compiled,
   requireHolds,
@@ -35,6 +36,7 @@ export async function guardPublication(
   const { before, after, diff } = publication;
   await guardRetyping(giver, before, after, diff);
   await guardCedar(giver, publication);
+  await guardRoutes(giver, publication);
   const touched = [...diff.rules.removed, ...diff.rules.changed.map((change) => change.before)];
   for (const rule of touched)
     await requireHolds(giver, before, takesOrGives(compiled(before, rule.id)), ruleTarget(rule));

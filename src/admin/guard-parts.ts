@@ -15,6 +15,7 @@ import {
   typeAttributes,
 } from '../policy/policy.ts';
 import type { Publication } from '../policy/publish.ts';
+import { type Route, routeAttributes } from '../policy/routes/route.ts';
 import type { Giver } from './giver.ts';
 
 /** How a part of the policy is a resource of its own. Cases and what Cedar decides by are a part of `castellan.policy`. */
@@ -27,6 +28,7 @@ const resources: {
   },
   roles: { type: 'castellan.role', attributesOf: (part) => roleAttributes(part as Role) },
   rules: { type: 'castellan.rule', attributesOf: (part) => ruleAttributes(part as Rule) },
+  routes: { type: 'castellan.route', attributesOf: (part) => routeAttributes(part as Route) },
 };
 
 /** Throws `access_denied` for the first part that the giver may not create, update (before and after) or delete. */

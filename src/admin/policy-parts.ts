@@ -1,4 +1,4 @@
-/** Roles and resource types over HTTP: named parts of the policy, kept in one way. */
+/** Roles, resource types and routes over HTTP: named parts of the policy, kept in one way. */
 import Joi from 'joi';
 import type { QueryBuilder } from 'objection';
 import {
@@ -22,7 +22,7 @@ import { listReadable, type ReadablePage } from './list-readable.ts';
 import { changeQuery, etagOf, publishChange, requireVersion } from './publish-change.ts';
 import { admitted } from './under-lock.ts';
 
-type Collection = 'roles' | 'resourceTypes';
+type Collection = 'roles' | 'resourceTypes' | 'routes';
 
 /** What is particular to one collection. */
 export interface PartOptions<Part extends object, Row extends PolicyRow> {
@@ -32,7 +32,7 @@ export interface PartOptions<Part extends object, Row extends PolicyRow> {
   /** The property that names a part. */
   name: string;
   nameOf(part: Part | Row): string;
-  resource: 'castellan.role' | 'castellan.resource-type';
+  resource: 'castellan.role' | 'castellan.resource-type' | 'castellan.route';
   schema: Joi.ObjectSchema;
   shape(input: unknown): Shaped<Part>;
   /** The rows that are shown. */
@@ -40,7 +40,9 @@ export interface PartOptions<Part extends object, Row extends PolicyRow> {
   attributesOf(part: Part): object;
   /** Throws when the part cannot go. */
   refuseRemoval(policy: Policy, name: string, trx: Transaction): Promise<void> | void;
-  inUse: ErrorCode;
+  inUse?: ErrorCode;
+  /** Columns that the list may be narrowed by, each of that value. */
+  filters?: Record<string, Joi.Schema>;
 }
 
 const writeErrors: ErrorCode[] = [
@@ -74,8 +76,8 @@ export function partEndpoints<Part extends object, Row extends PolicyRow>(
     return part && options.attributesOf(part);
   };
   // Entities must go on fitting their types.
-  const changeErrors: ErrorCode[] =
-    options.collection === 'resourceTypes' ? [...writeErrors, options.inUse] : writeErrors;
+  const removalErrors = options.inUse ? [...writeErrors, options.inUse] : writeErrors;
+  const changeErrors = options.collection === 'resourceTypes' ? removalErrors : writeErrors;
   const access = (action: string): Access => ({ action, resource, load });
   return [
     endpoint<undefined, ReadablePage>({
@@ -83,7 +85,7 @@ export function partEndpoints<Part extends object, Row extends PolicyRow>(
       path: base,
       summary: `List ${path}`,
       access: { action: 'read', resource },
-      query: Joi.object(pageKeys),
+      query: Joi.object({ ...pageKeys, ...options.filters }),
       reply: {
         status: 200,
         description: 'A page',
@@ -148,7 +150,7 @@ export function partEndpoints<Part extends object, Row extends PolicyRow>(
       params,
       access: access('delete'),
       reply: { status: 204, description: 'It is gone' },
-      errors: [...writeErrors, options.inUse],
+      errors: removalErrors,
       handle: (call) => removePart(services, call, options),
     }),
   ];
@@ -167,13 +169,17 @@ function listParts<Part extends object, Row extends PolicyRow>(
   const parts = new Map(
     partsOf<Part>(services.live.snapshot.policy, options).map((part) => [options.nameOf(part), part]),
   );
+  const query: Record<string, unknown> = { ...call.query };
+  const filteredBy = Object.keys(options.filters ?? {}).filter((key) => query[key] !== undefined);
+  const wanted = Object.fromEntries(filteredBy.map((key) => [key, query[key]]));
   return listReadable<Row, object>(services, call, {
     page: (after, size) => {
-      const query = options.rows(services.db).orderBy(options.name).limit(size);
-      return after === undefined ? query : query.where(options.name, '>', after);
+      const rows = options.rows(services.db).where(wanted).orderBy(options.name).limit(size);
+      return after === undefined ? rows : rows.where(options.name, '>', after);
     },
     nameOf: options.nameOf,
     resource: options.resource,
+    filteredBy,
     attributesOf: (row) => options.attributesOf(parts.get(options.nameOf(row)) ?? ({} as Part)),
     present: (row) => present(services, call, options, row, parts.get(options.nameOf(row)) ?? ({} as Part)),
   });

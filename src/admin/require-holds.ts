@@ -12,6 +12,7 @@ export interface Target {
   type:
     | 'castellan.rule'
     | 'castellan.role'
+    | 'castellan.route'
     | 'castellan.policy'
     | 'castellan.api-key'
     | 'castellan.entity'

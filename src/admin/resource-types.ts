@@ -29,4 +29,9 @@ function refuseRemoval(policy: Policy, type: string): void {
   const rules = policy.rules.filter(({ subject }) => listOf(subject).includes(type)).map(({ id }) => id);
   if (rules.length > 0)
     throw new AppError('resource_type_in_use', { message: `used by rules ${rules.slice(0, 5).join(', ')}` });
+  const routes = policy.routes.filter(({ resource }) => resource === type).map(({ id }) => id);
+  if (routes.length > 0)
+    throw new AppError('resource_type_in_use', {
+      message: `used by routes ${routes.slice(0, 5).join(', ')}`,
+    });
 }

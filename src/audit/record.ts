@@ -25,6 +25,7 @@ const policyTargets = new Set([
   'castellan.rule',
   'castellan.role',
   'castellan.resource-type',
+  'castellan.route',
   'castellan.policy',
 ]);
 

@@ -30,6 +30,7 @@ const partsByType: Readonly<Record<string, (snapshot: Snapshot) => Iterable<stri
   'castellan.rule': ({ rules }) => rules.keys(),
   'castellan.role': ({ roles }) => roles.keys(),
   'castellan.resource-type': ({ types }) => types.keys(),
+  'castellan.route': ({ policy }) => policy.routes.map(({ id }) => id),
 };
 
 /**

@@ -80,7 +80,7 @@ function compileFiles(
     problems.map(({ pointer, code }) => (code === 'syntax' ? '' : pointer.split('/')[1])),
   );
   const isHidden = [...places].some(
-    (place) => !['rules', 'cases', 'cedar', 'entities'].includes(place ?? ''),
+    (place) => !['rules', 'routes', 'cases', 'cedar', 'entities'].includes(place ?? ''),
   );
   if (isHidden || files.length === 0) return { problems };
   const shaped = places.has('rules') ? { ...policy, cases: [] } : policy;

@@ -18,6 +18,7 @@ import { misfit } from '../policy/attributes.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
 import { isEntityType } from '../policy/entity.ts';
 import { listOf, roleAttributes, typeAttributes } from '../policy/policy.ts';
+import { routeAttributes } from '../policy/routes/route.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import { loadSomeFromSource } from './source.ts';
@@ -145,6 +146,7 @@ const ownTypes = new Set([
   'castellan.rule',
   'castellan.role',
   'castellan.resource-type',
+  'castellan.route',
 ]);
 
 async function loadById<Facts extends { id: string }>(
@@ -163,6 +165,10 @@ function policyPart(snapshot: Snapshot, name: string, id: string): Attributes | 
     return rule && { ...rule, action: listOf(rule.action), subject: listOf(rule.subject) };
   const role = snapshot.roles.get(id);
   if (name === 'castellan.role') return role && { ...roleAttributes(role) };
+  if (name === 'castellan.route') {
+    const route = snapshot.policy.routes.find((one) => one.id === id);
+    return route && { ...routeAttributes(route) };
+  }
   const type = snapshot.types.get(id);
   return name === 'castellan.resource-type' && type ? { ...typeAttributes(type) } : undefined;
 }

@@ -59,6 +59,13 @@ export const builtInTypes: readonly ResourceType[] = [
     inherits: strings,
   }),
   builtIn('castellan.resource-type', 'A resource type of the policy', crud, { evaluator: string }),
+  builtIn('castellan.route', 'A route of the policy', [...crud, 'escalate'], {
+    host: string,
+    path: string,
+    resource: string,
+    action: string,
+    public: { type: 'boolean' },
+  }),
   builtIn('castellan.session', 'A login session of an account', ['read', 'delete'], {
     accountId: { type: 'uuid' },
   }),

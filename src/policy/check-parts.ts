@@ -25,6 +25,11 @@ export function checkParts(policy: Policy, evaluators: readonly string[]): Probl
       '/rules',
       'id',
     ),
+    ...duplicates(
+      policy.routes.map(({ id }) => id),
+      '/routes',
+      'id',
+    ),
     ...policy.resourceTypes.flatMap((type, index) => checkType(type, `/resourceTypes/${index}`, evaluators)),
     ...checkBuiltIns(policy.resourceTypes),
     ...checkRoles(policy.roles),

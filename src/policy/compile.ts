@@ -16,6 +16,8 @@ import {
   type Role,
   type Rule,
 } from './policy.ts';
+import { type CheckedRoutes, checkRoutes } from './routes/check-routes.ts';
+import { makeRouteTable } from './routes/route-table.ts';
 import type { CompiledRule, Snapshot } from './snapshot.ts';
 
 export interface CompileOptions {
@@ -47,7 +49,8 @@ export function compile(policy: Policy, options: CompileOptions): Compiled {
   const roles = new Map(policy.roles.map((role) => [role.key, role]));
   problems.push(...checkColumns(policy, options));
   const rules = compileRules(policy, { types, roles: new Set(roles.keys()) }, options, problems);
-  problems.push(...checkCases(policy, types, roles), ...checkCedar(policy));
+  const routes = compileRoutes(policy, types, options);
+  problems.push(...routes.problems, ...checkCases(policy, types, roles), ...checkCedar(policy));
   if (problems.length > 0) return { problems };
   const snapshot: Snapshot = {
     revision: options.revision,
@@ -59,6 +62,7 @@ export function compile(policy: Policy, options: CompileOptions): Compiled {
     rules: new Map(rules.map((rule) => [rule.id, rule])),
     rulesByRole: groupBy(rules, (rule) => rule.source.role),
     rulesByPrincipal: groupBy(rules, (rule) => principalKey(rule.source.principal, types)),
+    routes: routes.table,
     boundariesMs: boundaries(rules),
   };
   return { snapshot: Object.freeze(snapshot) };
@@ -77,6 +81,7 @@ export function emptySnapshot(): Snapshot {
     rules: new Map(),
     rulesByRole: new Map(),
     rulesByPrincipal: new Map(),
+    routes: makeRouteTable([]),
     boundariesMs: [],
   });
 }
@@ -92,10 +97,14 @@ export function canonicalText(policy: Policy): string {
   const roles = policy.roles.toSorted((a, b) => order(a.key, b.key)).map(partText);
   const rules = policy.rules.toSorted((a, b) => order(a.id, b.id)).map(partText);
   const cases = policy.cases.toSorted((a, b) => order(a.id, b.id)).map(partText);
-  // Left out where there is none: the digest of a policy without Cedar is what it was before Cedar.
-  const cedar = policy.cedar.toSorted((a, b) => order(a.id, b.id)).map(partText);
-  const rest = cedar.length > 0 ? `,"cedar":[${cedar}]` : '';
-  return `{"resourceTypes":[${resourceTypes}],"roles":[${roles}],"rules":[${rules}],"cases":[${cases}]${rest}}`;
+  // Left out where there is none: the digest of a policy without routes or Cedar is what it was before there were any.
+  const rest = [['cedar', policy.cedar] as const, ['routes', policy.routes] as const].flatMap(
+    ([name, parts]) => {
+      const texts = parts.toSorted((a, b) => order(a.id, b.id)).map(partText);
+      return texts.length > 0 ? [`,"${name}":[${texts}]`] : [];
+    },
+  );
+  return `{"resourceTypes":[${resourceTypes}],"roles":[${roles}],"rules":[${rules}],"cases":[${cases}]${rest.join('')}}`;
 }
 
 /** Parts are never changed in place, so the text of one that was not touched is not made again. */
@@ -166,6 +175,16 @@ export function checkTables(
     const message = `the rule ${id} cannot be asked of the table of ${type?.type}, so that lists would disagree: ${found}`;
     return found === undefined ? [] : [{ pointer, code: 'untranslatable', message }];
   });
+}
+
+/** Routes and types that are the same objects make the same table. */
+function compileRoutes(
+  { routes, resourceTypes }: Policy,
+  types: ReadonlyMap<string, ResourceType>,
+  { previous }: CompileOptions,
+): CheckedRoutes {
+  const isSame = routes === previous?.policy.routes && resourceTypes === previous.policy.resourceTypes;
+  return isSame ? { table: previous.routes, problems: [] } : checkRoutes(routes, types);
 }
 
 function checkColumns({ resourceTypes }: Policy, { tables, previous }: CompileOptions): Problem[] {

@@ -58,6 +58,7 @@ const words: Record<Collection, string> = {
   resourceTypes: 'resource type',
   roles: 'role',
   rules: 'rule',
+  routes: 'route',
   cases: 'case',
   cedar: 'Cedar part',
 };

@@ -10,6 +10,7 @@ import {
   type Role,
   type Rule,
 } from './policy.ts';
+import type { Route } from './routes/route.ts';
 
 export abstract class PolicyRow extends Model {
   declare version: number;
@@ -71,6 +72,22 @@ export class CaseRow extends PolicyRow {
   declare body: Case;
 }
 
+export class RouteRow extends PolicyRow {
+  static override tableName = 'routes';
+  declare id: string;
+  declare host: string | null;
+  declare methods: string[];
+  declare path: string;
+  declare resource: string | null;
+  declare action: string | null;
+  declare resourceId: string | null;
+  declare attributes: Route['attributes'] | null;
+  declare upstream: Route['upstream'] | null;
+  declare headers: string[] | null;
+  declare rateLimit: Route['rateLimit'] | null;
+  declare public: boolean;
+}
+
 export class CedarPartRow extends PolicyRow {
   static override tableName = 'cedar_parts';
   declare id: string;
@@ -128,6 +145,41 @@ export function ruleColumns(rule: Rule): Record<string, unknown> {
     enabled: rule.enabled,
     valid_from: rule.validFrom,
     valid_until: rule.validUntil,
+  };
+}
+
+export function toRoute(row: RouteRow): Route {
+  return {
+    id: row.id,
+    ...(row.host !== null && { host: row.host }),
+    methods: row.methods,
+    path: row.path,
+    ...(row.resource !== null && { resource: row.resource }),
+    ...(row.action !== null && { action: row.action }),
+    ...(row.resourceId !== null && { resourceId: row.resourceId }),
+    ...(row.attributes && { attributes: row.attributes }),
+    ...(row.upstream !== null && { upstream: row.upstream }),
+    ...(row.headers !== null && { headers: row.headers }),
+    ...(row.rateLimit && { rateLimit: row.rateLimit }),
+    ...(row.public && { public: true }),
+  };
+}
+
+/** The columns of a route. */
+export function routeColumns(route: Route): Record<string, unknown> {
+  return {
+    id: route.id,
+    host: route.host ?? null,
+    methods: route.methods,
+    path: route.path,
+    resource: route.resource ?? null,
+    action: route.action ?? null,
+    resource_id: route.resourceId ?? null,
+    attributes: route.attributes ?? null,
+    upstream: route.upstream ?? null,
+    headers: route.headers ?? null,
+    rate_limit: route.rateLimit ?? null,
+    public: route.public === true,
   };
 }
 

@@ -19,6 +19,8 @@ import {
   type Rule,
 } from './policy.ts';
 import type { GivenEntity } from './put-entities.ts';
+import type { Route } from './routes/route.ts';
+import { shapeRoute } from './routes/route-schema.ts';
 import {
   policySchema,
   shapeCase,
@@ -35,7 +37,7 @@ export interface PolicyDocument {
   resourceTypes: ResourceType[];
   roles: Role[];
   rules: Rule[];
-  routes: never[];
+  routes: Route[];
   /** Data, not policy: there where it was asked for. */
   entities: Entity[];
   cases: Case[];
@@ -47,6 +49,7 @@ const shapers: { [C in Collection]: (input: unknown, base: string) => Shaped<Pol
   resourceTypes: shapeResourceType,
   roles: shapeRole,
   rules: shapeRule,
+  routes: shapeRoute,
   cases: shapeCase,
   cedar: shapeCedarPart,
 };
@@ -126,8 +129,21 @@ function emptied([key, value]: [string, unknown]): [string, unknown] {
 function withId<C extends Collection>(collection: C, part: Policy[C][number]): Policy[C][number] {
   if (nameOf(collection, part) !== '') return part;
   const hash = createHash('sha256').update(partText(part)).digest('hex').slice(0, 8);
-  const id = collection === 'rules' ? ruleId(part as Rule, hash) : `${prefixes[collection]}-${hash}`;
-  return { id, ...part };
+  return { id: idOf(collection, part, hash), ...part };
+}
+
+function idOf(collection: Collection, part: Part, hash: string): string {
+  if (collection === 'rules') return ruleId(part as Rule, hash);
+  return collection === 'routes' ? routeId(part as Route, hash) : `${prefixes[collection]}-${hash}`;
+}
+
+/** A route with an id: its own, or one that tells what it is about, such as `get-projects-projectid-1a2b3c4d`. */
+export function withRouteId(route: Route): Route {
+  return withId('routes', route) as Route;
+}
+
+function routeId({ methods, host = '', path }: Route, suffix: string): string {
+  return slugOf([methods[0], host, path], 'route', suffix);
 }
 
 const prefixes: Partial<Record<Collection, string>> = { cases: 'case', cedar: 'cedar' };
@@ -140,14 +156,19 @@ export function ruleId(rule: Rule, suffix: string): string {
     listOf(rule.action)[0],
     listOf(rule.subject)[0],
   ];
+  return slugOf(words, 'rule', suffix);
+}
+
+function slugOf(words: readonly (string | undefined)[], otherwise: string, suffix: string): string {
   const slug = words
     .filter(Boolean)
     .join('-')
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-+/, '')
-    .slice(0, 80);
-  return `${slug || 'rule'}-${suffix}`;
+    .slice(0, 80)
+    .replace(/-+$/, '');
+  return `${slug || otherwise}-${suffix}`;
 }
 
 /** The whole policy, every part in the order of its name, with every default. */
@@ -157,7 +178,7 @@ export function toDocument(policy: Policy): PolicyDocument {
     resourceTypes: sorted('resourceTypes', policy),
     roles: sorted('roles', policy),
     rules: sorted('rules', policy),
-    routes: [],
+    routes: sorted('routes', policy),
     entities: [],
     cases: sorted('cases', policy),
     ...(policy.cedar.length > 0 && { cedar: sorted('cedar', policy) }),
@@ -210,6 +231,20 @@ const keys: Record<Collection, readonly string[]> = {
     'validFrom',
     'validUntil',
   ],
+  routes: [
+    'id',
+    'host',
+    'methods',
+    'path',
+    'resource',
+    'action',
+    'resourceId',
+    'attributes',
+    'public',
+    'upstream',
+    'headers',
+    'rateLimit',
+  ],
   cases: [
     'id',
     'name',
@@ -233,6 +268,7 @@ const defaults: Record<Collection, Record<string, unknown>> = {
   resourceTypes: { description: '', source: null, evaluator: 'casl', actions: [], attributes: {} },
   roles: { description: '', inherits: [] },
   rules: { inverted: false, priority: 0, enabled: true, validFrom: null, validUntil: null },
+  routes: {},
   cases: {},
   cedar: {},
 };

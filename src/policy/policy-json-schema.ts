@@ -17,7 +17,7 @@ export function policyJsonSchema(): NamedJsonSchema {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     $id: SCHEMA_PATH,
     title: 'Castellan policy',
-    description: 'Resource types, roles, rules and cases of a policy, all of it or a part of it',
+    description: 'Resource types, roles, rules, routes and cases of a policy, all of it or a part of it',
     ...jsonSchemaOf(policySchema, 'input'),
   };
 }

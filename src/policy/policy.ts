@@ -1,4 +1,5 @@
 /** The policy as data: the shapes that files, API and tables share. */
+import type { Route } from './routes/route.ts';
 
 export type AttributeType =
   | 'string'
@@ -150,11 +151,12 @@ export interface CedarPart {
   entities?: CedarEntity[];
 }
 
-/** All roles, resource types and rules together, the cases that they must decide, and what Cedar decides by. */
+/** All roles, resource types, rules and routes together, the cases that they must decide, and what Cedar decides by. */
 export interface Policy {
   resourceTypes: ResourceType[];
   roles: Role[];
   rules: Rule[];
+  routes: Route[];
   cases: Case[];
   cedar: CedarPart[];
 }
@@ -164,6 +166,7 @@ export const partNames = {
   resourceTypes: 'type',
   roles: 'key',
   rules: 'id',
+  routes: 'id',
   cases: 'id',
   cedar: 'id',
 } as const;
@@ -182,7 +185,7 @@ export function nameOf(collection: Collection, part: Part): string {
 
 /** A policy without anything in it. */
 export function emptyPolicy(): Policy {
-  return { resourceTypes: [], roles: [], rules: [], cases: [], cedar: [] };
+  return { resourceTypes: [], roles: [], rules: [], routes: [], cases: [], cedar: [] };
 }
 
 export const ANY_ACTION = 'manage';

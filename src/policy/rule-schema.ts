@@ -13,6 +13,7 @@ import {
   type Role,
   type Rule,
 } from './policy.ts';
+import { routeSchema } from './routes/route-schema.ts';
 import { type Shaped, shape } from './shape.ts';
 
 const ruleId = Joi.string().pattern(/^[a-z0-9][a-z0-9-]{0,99}$/, 'slug');
@@ -99,9 +100,6 @@ export const resourceTypeSchema = Joi.object({
   shadow: Joi.string().empty(null).description('an evaluator that is asked beside it and decides nothing'),
 });
 
-/** Named in every policy, though nothing may be in it yet. */
-const notYet = Joi.array().max(0).messages({ 'array.max': 'must be empty: this version keeps none' });
-
 export const policySchema = Joi.object({
   $schema: Joi.string().description('where editors find the schema'),
   $comment: Joi.string().description('for readers; it means nothing'),
@@ -112,7 +110,10 @@ export const policySchema = Joi.object({
     .description('kinds of resources and principals'),
   roles: Joi.array().items(roleSchema).default([]).description('named bundles of rules'),
   rules: Joi.array().items(ruleSchema).default([]).description('who may do what; no rule, no access'),
-  routes: notYet,
+  routes: Joi.array()
+    .items(routeSchema)
+    .default([])
+    .description('which requests are about what, and where they go; no route, no entry'),
   entities: Joi.array()
     .items(entitySchema)
     .default([])

@@ -1,6 +1,7 @@
 /** A revision compiled in memory: immutable, indexed by who holds its rules. */
 import type { Condition } from './condition.ts';
 import type { Policy, ResourceType, Role, Rule } from './policy.ts';
+import type { RouteTable } from './routes/route-table.ts';
 
 /** A rule read into conditions. */
 export interface CompiledRule {
@@ -31,6 +32,7 @@ export interface Snapshot {
   rules: ReadonlyMap<string, CompiledRule>;
   rulesByRole: ReadonlyMap<string, readonly CompiledRule[]>;
   rulesByPrincipal: ReadonlyMap<string, readonly CompiledRule[]>;
+  routes: RouteTable;
   /** The instants at which a rule begins or ceases to be there, ascending, in ms. */
   boundariesMs: readonly number[];
 }

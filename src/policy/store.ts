@@ -10,11 +10,14 @@ import {
   RevisionRow,
   RoleParentRow,
   RoleRow,
+  RouteRow,
   RuleRow,
   resourceTypeColumns,
+  routeColumns,
   ruleColumns,
   toResourceType,
   toRole,
+  toRoute,
   toRule,
 } from './models.ts';
 import {
@@ -36,12 +39,13 @@ export interface StoredPolicy {
 /** The revision in force and its policy; parts equal to those of `known` are the same objects, so compiling is cheap. */
 export async function loadPolicy(db: Database | Transaction, known?: Policy): Promise<StoredPolicy> {
   return inSnapshot(db, async (trx) => {
-    const [revision, types, roles, parents, rules, cases, cedar] = [
+    const [revision, types, roles, parents, rules, routes, cases, cedar] = [
       await currentRevision(trx),
       await ResourceTypeRow.query(trx).orderBy('type'),
       await RoleRow.query(trx).where('builtIn', false).orderBy('key'),
       await RoleParentRow.query(trx).orderBy(['roleKey', 'position', 'parentKey']),
       await RuleRow.query(trx).orderBy('id'),
+      await RouteRow.query(trx).orderBy('id'),
       await CaseRow.query(trx).orderBy('id'),
       await CedarPartRow.query(trx).orderBy('id'),
     ];
@@ -55,6 +59,7 @@ export async function loadPolicy(db: Database | Transaction, known?: Policy): Pr
         ),
       ),
       rules: rules.map(toRule),
+      routes: routes.map(toRoute),
       cases: cases.map(({ body }) => body),
       cedar: cedar.map(({ body }) => body),
     };
@@ -123,6 +128,13 @@ export async function writeDiff(trx: Transaction, diff: PolicyDiff): Promise<voi
     'id',
     diff.rules.removed.map(({ id }) => id),
   );
+  await upsert(trx, 'routes', 'id', [...diff.routes.added, ...after(diff.routes)].map(routeColumns));
+  await remove(
+    trx,
+    'routes',
+    'id',
+    diff.routes.removed.map(({ id }) => id),
+  );
   await remove(
     trx,
     'role_parents',
@@ -178,6 +190,8 @@ const columns = {
   rules: `id text, role_key text, principal text, action jsonb, subject jsonb, fields jsonb, conditions jsonb,
     "when" jsonb, inverted boolean, reason text, priority integer, enabled boolean, valid_from timestamptz,
     valid_until timestamptz`,
+  routes: `id text, host text, methods jsonb, path text, resource text, action text, resource_id text, attributes jsonb,
+    upstream jsonb, headers jsonb, rate_limit jsonb, public boolean`,
   cases: 'id text, body jsonb',
   cedar_parts: 'id text, body jsonb',
 } as const;

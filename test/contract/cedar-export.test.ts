@@ -148,7 +148,7 @@ describe('rules exported as Cedar', () => {
           validUntil: null,
           ...rest,
         })) as Rule[];
-        const policy: Policy = { resourceTypes: types, roles, rules, cases: [], cedar: [] };
+        const policy: Policy = { resourceTypes: types, roles, rules, cases: [], routes: [], cedar: [] };
         const ruled = compile(policy, { revision: 1, evaluators: ['casl', 'cedar'] });
         assert.ok(ruled.snapshot, JSON.stringify(ruled.problems));
         const { text, omitted } = exportRules(ruled.snapshot);

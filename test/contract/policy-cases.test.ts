@@ -102,6 +102,7 @@ function policyOf({ resourceTypes, roles, rules }: CaseFile, evaluator: string):
     roles: roles.map(shaped(shapeRole)),
     rules: rules.map(shaped<Rule>(shapeRule)),
     cases: [],
+    routes: [],
     cedar: [],
   };
 }

@@ -24,6 +24,8 @@ import { mergeAll, readPolicyFiles, shippedPolicies } from '../../src/policy/fil
 import { compileCondition } from '../../src/policy/matcher.ts';
 import { operators } from '../../src/policy/operators.ts';
 import type { Query, ResourceType, Rule } from '../../src/policy/policy.ts';
+import { checkRoutes } from '../../src/policy/routes/check-routes.ts';
+import { shapeRoute } from '../../src/policy/routes/route-schema.ts';
 import { shapeResourceType, shapeRole, shapeRule } from '../../src/policy/rule-schema.ts';
 import { settle } from '../../src/policy/settle.ts';
 import type { Snapshot } from '../../src/policy/snapshot.ts';
@@ -221,7 +223,17 @@ describe('the page on the policy language', () => {
       const { value, problems } = shapeRule(rule);
       assert.deepEqual([...problems, ...checkRule(value, demo).problems], [], JSON.stringify(rule));
     }
-    for (const part of yaml.filter((other) => !('subject' in other)))
+    const routes = yaml.filter((part) => 'path' in part);
+    assert.ok(routes.length >= 2);
+    for (const route of routes) {
+      const { value, problems } = shapeRoute(route);
+      assert.deepEqual(
+        [...problems, ...checkRoutes([value], demo.types).problems],
+        [],
+        JSON.stringify(route),
+      );
+    }
+    for (const part of yaml.filter((other) => !('subject' in other) && !('path' in other)))
       assert.deepEqual(('key' in part ? shapeRole(part) : shapeResourceType(part)).problems, []);
   });
 

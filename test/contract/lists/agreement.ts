@@ -141,7 +141,7 @@ function prepare(scene: Scene) {
   const rules = scene.rules.map((rule, index) => ({ ...ruleDefaults, id: `r${index}`, ...rule }) as Rule);
   const others = builtInTypes.filter((known) => known.type !== 'user');
   const { snapshot, problems } = compile(
-    { resourceTypes: [...others, user, type], roles: [], rules, cases: [], cedar: [] },
+    { resourceTypes: [...others, user, type], roles: [], rules, cases: [], routes: [], cedar: [] },
     { revision: 1, evaluators: ['casl'] },
   );
   if (!snapshot) throw new Error(JSON.stringify({ problems, scene }, null, 1));

@@ -253,16 +253,6 @@ describe('/admin/policy', () => {
       assert.deepEqual(await stateOf(gateway), before);
     });
 
-    it('routes are named, and refused as long as there are none', async () => {
-      assert.deepEqual((await root.get(base)).body.routes, []);
-      assertProblem(
-        await root.post(`${base}/import`, document({ routes: [{}] })),
-        422,
-        'policy_invalid',
-        '/routes',
-      );
-    });
-
     it('a YAML bomb and a polluting key are refused', async () => {
       const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefgh'
         .split('')

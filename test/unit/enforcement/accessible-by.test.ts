@@ -116,7 +116,7 @@ describe('accessibleBy', () => {
     }));
     const resourceTypes = [...builtInTypes, documentType, orderType, numberedType];
     const { snapshot, problems } = compile(
-      { resourceTypes, roles: [], rules: rules as Rule[], cases: [], cedar: [] },
+      { resourceTypes, roles: [], rules: rules as Rule[], cases: [], routes: [], cedar: [] },
       { revision: 1, evaluators: ['casl'] },
     );
     assert.ok(snapshot, JSON.stringify(problems));

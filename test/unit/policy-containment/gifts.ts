@@ -58,7 +58,7 @@ export function ruleOf(rest: Partial<Rule> = {}): Rule {
 
 export function snapshotOf(rules: Rule[]): Snapshot {
   const { snapshot, problems } = compile(
-    { resourceTypes: types, roles, rules, cases: [], cedar: [] },
+    { resourceTypes: types, roles, rules, cases: [], routes: [], cedar: [] },
     { revision: 1, evaluators: ['casl'] },
   );
   assert.ok(snapshot, JSON.stringify(problems));

@@ -266,6 +266,7 @@ describe('the digest of a policy', () => {
             roles: shuffled(roles, seed),
             resourceTypes: shuffled(resourceTypes, seed),
             cases: [],
+            routes: [],
             cedar: [],
           }),
           expected,

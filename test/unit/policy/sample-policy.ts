@@ -112,6 +112,7 @@ export function policyOf(rules: Partial<Rule>[], rest: Partial<Policy> = {}): Po
     roles: [...sampleRoles],
     rules: rules.map((rule, index) => ruleOf({ id: `rule-${index}`, ...rule })),
     cases: [],
+    routes: [],
     cedar: [],
     ...rest,
   };
