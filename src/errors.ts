@@ -24,11 +24,15 @@ export const errorTable = {
   policy_invalid: { status: 422, title: 'The policy does not compile' },
   cases_broken: { status: 422, title: 'The change breaks cases of the policy' },
   too_many_attempts: { status: 429, title: 'Too many attempts' },
+  rate_limited: { status: 429, title: 'Too many requests' },
   internal_error: { status: 500, title: 'Something went wrong here' },
+  bad_gateway: { status: 502, title: 'The service behind this path gave no answer' },
   policy_stale: { status: 503, title: 'This node cannot confirm which policy is in force' },
   revision_not_reached: { status: 503, title: 'This node has not reached the revision asked for' },
   overloaded: { status: 503, title: 'Too much work is waiting' },
   unavailable: { status: 503, title: 'A part that is needed does not answer' },
+  upstream_unavailable: { status: 503, title: 'No server of the service behind this path is up' },
+  upstream_timeout: { status: 504, title: 'The service behind this path did not answer in time' },
 } as const satisfies Record<string, { status: number; title: string }>;
 
 export type ErrorCode = keyof typeof errorTable;

@@ -50,6 +50,12 @@ export interface Gatekeeper {
     question: Question,
     found: object | undefined,
   ): Allowed | Promise<Allowed>;
+  /** Refuses unless a request that was made elsewhere is allowed. */
+  requireDecided(
+    req: Request,
+    snapshot: Snapshot,
+    request: AccessRequest,
+  ): Allowed | Promise<Allowed>;
   /** Refuses, by name, those of `fields` that the request may not write. */
   requireFields(admitted: Admitted, fields: readonly string[]): Promise<void>;
   /** Refuses unless the request that was let in is allowed on this row, too: as it is when it is locked, as it was stored. */
@@ -113,6 +119,10 @@ export function gatekeeper({
       });
     });
   };
+  const requireDecided = (req: Request, snapshot: Snapshot, request: AccessRequest) =>
+    after(decisions.decide(snapshot, request), (decision) =>
+      decision.allow ? { request, decision } : refuse(req, decision, true),
+    );
   /** A second look at what was let in already: the decision log hears of it when it is denied. */
   const decideOn = async ({ snapshot, request: admitted }: Admitted, row: object) => {
     if (!admitted) throw new AppError('access_denied');
@@ -143,18 +153,16 @@ export function gatekeeper({
       if (!decision.allow)
         throw accessDenied(decision, `afterwards you could not change it any more: ${decision.reason}`);
     },
+    requireDecided,
     requirePossible: (req, res, question) => requirePossible(req, res, question, false),
     requireAllowed: (req, res, question, found) => {
       if (!found)
         return after(requirePossible(req, res, question, true), () => {
           throw new AppError('not_found');
         });
-      return after(pin(req, res), (snapshot) => {
-        const request = accessRequest(req, snapshot, question, found);
-        return after(decisions.decide(snapshot, request), (decision) =>
-          decision.allow ? { request, decision } : refuse(req, decision, true),
-        );
-      });
+      return after(pin(req, res), (snapshot) =>
+        requireDecided(req, snapshot, accessRequest(req, snapshot, question, found)),
+      );
     },
   };
 }

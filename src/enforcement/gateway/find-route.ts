@@ -1,0 +1,24 @@
+/** The route of a request, where every server behind would find the same one. */
+import { AppError, invalidField } from '../../errors.ts';
+import type { MatchedRoute, RouteTable } from '../../policy/routes/route-table.ts';
+
+/**
+ * Undefined: there is none, and nothing is told of what there is. Throws `invalid_request` where a server that does not
+ * regard case would take the path for that of another route.
+ */
+export function findRoute(
+  routes: RouteTable,
+  { host, method, segments }: { host: string; method: string; segments: readonly string[] },
+): MatchedRoute | undefined {
+  const found = routes.match(host, method, segments);
+  if (!found) return undefined;
+  const lax = routes.match(host, method, segments, { fold: true });
+  if (lax && lax.route !== found.route)
+    throw invalidField('/path', 'the path is another one for servers that do not regard case; write it as it is meant');
+  return found;
+}
+
+/** 404, the same for a path without a route and for one with routes of other methods. */
+export function noRoute(): AppError {
+  return new AppError('not_found', { message: 'there is nothing here' });
+}
