@@ -78,9 +78,9 @@ export const routeSchema = Joi.object({
   path: Joi.string().max(LONGEST_PATH).required().description('a template: /projects/:projectId/files/*rest'),
   resource: optional(Joi.string()).description('the resource type that is decided on'),
   action: optional(Joi.string()).description('one of its actions'),
-  resourceId: optional(Joi.string().max(500)).description('its id, such as ${path.projectId}'),
+  resourceId: optional(Joi.string().max(500)).description(`its id, such as $\{path.projectId}`),
   attributes: optional(Joi.object().pattern(Joi.string(), Joi.any()).max(100)).description(
-    'by name: a value, or ${path.x}, ${query.x}, ${header.x}, ${body/x/y}',
+    `by name: a value, or $\{path.x}, $\{query.x}, $\{header.x}, $\{body/x/y}`,
   ),
   upstream: optional(Joi.alternatives(target, upstreamSchema)).description(
     'where requests go; left out: for forward-auth alone',

@@ -23,11 +23,11 @@ export interface RouteSources {
 /** A template read, or why it is none; undefined: it is a literal. */
 export type ReadTemplate = { source: Source; problem?: undefined } | { source?: undefined; problem: string };
 
-const FORMS = '${path.name}, ${query.name}, ${header.name} or ${body/a/b}';
+const FORMS = `$\{path.name}, $\{query.name}, $\{header.name} or $\{body/a/b}`;
 
 /** Reads a template that stands for a whole value. */
 export function readTemplate(value: RouteValue): ReadTemplate | undefined {
-  if (typeof value !== 'string' || !value.includes('${')) return undefined;
+  if (typeof value !== 'string' || !value.includes(`$\{`)) return undefined;
   const [, inner] = /^\$\{([^{}]*)\}$/.exec(value) ?? [];
   if (inner === undefined)
     return { problem: `a template stands for a whole value: ${FORMS}, and nothing beside it` };

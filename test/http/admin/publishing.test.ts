@@ -81,6 +81,7 @@ describe('a change of the policy', () => {
           resourceTypes: nothing,
           roles: nothing,
           rules: { ...nothing, added: [rule] },
+          routes: nothing,
           cases: nothing,
           cedar: nothing,
         },

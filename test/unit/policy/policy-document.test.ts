@@ -129,6 +129,22 @@ describe('a policy as a document', () => {
       assert.deepEqual([...splitPolicy(emptyPolicy(), 'yaml', schema)], []);
     });
 
+    it('has one for the routes of each host, and one for those of any; read again they are the same', () => {
+      const written = { methods: ['GET'], path: '/a/:id', public: true, upstream: 'http://a:1' };
+      const { policy } = readDocument({
+        version: 1,
+        routes: [written, { ...written, host: 'b.example.com' }],
+      });
+      const files = splitPolicy(policy, 'yaml', schema);
+      assert.deepEqual([...files.keys()], ['routes/any-host.yaml', 'routes/b-example-com.yaml']);
+      const again = [...files].flatMap(([path, text]) => {
+        assert.ok(isSplitFile(path, text));
+        return readDocument(parse(text)).policy.routes;
+      });
+      assert.equal(digestOf({ ...emptyPolicy(), routes: again }), digestOf(policy));
+      assert.notEqual(digestOf(policy), digestOf(emptyPolicy()));
+    });
+
     it('tells its files by a mark from those that people wrote under the same names', () => {
       for (const format of ['yaml', 'json'] as const) {
         for (const [path, text] of splitPolicy(demo, format, schema)) {

@@ -20,7 +20,7 @@ describe('the shape of a route', () => {
       path: '/a/:id',
       resource: 'document',
       action: 'read',
-      resourceId: '${path.id}',
+      resourceId: `$\{path.id}`,
       attributes: { pages: 3 },
       upstream: {
         targets: ['http://10.0.0.1:8080', 'https://[::1]'],
@@ -84,14 +84,14 @@ describe('the shape of a route', () => {
 describe('routes of a policy', () => {
   it('a sound route has no problem', () => {
     const attributes = {
-      title: '${query.title}',
-      body: '${header.x-body}',
-      tags: '${body/tags}',
+      title: `$\{query.title}`,
+      body: `$\{header.x-body}`,
+      tags: `$\{body/tags}`,
       pages: 7,
       status: 'draft',
-      ownerId: '${path.owner}',
+      ownerId: `$\{path.owner}`,
     };
-    assert.deepEqual(codesOf(routeOf('/a/:id/:owner', { resourceId: '${path.id}', attributes })), []);
+    assert.deepEqual(codesOf(routeOf('/a/:id/:owner', { resourceId: `$\{path.id}`, attributes })), []);
     assert.deepEqual(codesOf(publicRoute('/a')), []);
   });
 
@@ -140,13 +140,13 @@ describe('routes of a policy', () => {
     ['a value outside the list', { status: 'gone' }, 'value', /one of/],
     ['a text with U+0000', { title: 'a\0' }, 'value', /U\+0000/],
     ['half a surrogate pair', { title: '\ud800' }, 'value', /surrogate/],
-    ['text beside a template', { title: 'a-${path.id}' }, 'template', /whole value/],
-    ['a parameter that the path has not', { title: '${path.ib}' }, 'template', /did you mean id/],
-    ['an unknown source', { title: '${cookie.a}' }, 'template', /there are/],
-    ['a header in capitals', { title: '${header.X-A}' }, 'template', /lower case/],
-    ['a header with _', { title: '${header.x_a}' }, 'template', /lower case/],
-    ['a pointer that is none', { title: '${body/a~2}' }, 'template', /JSON pointer/],
-    ['a list out of a query', { tags: '${query.tags}' }, 'template', /only a body/],
+    ['text beside a template', { title: `a-$\{path.id}` }, 'template', /whole value/],
+    ['a parameter that the path has not', { title: `$\{path.ib}` }, 'template', /did you mean id/],
+    ['an unknown source', { title: `$\{cookie.a}` }, 'template', /there are/],
+    ['a header in capitals', { title: `$\{header.X-A}` }, 'template', /lower case/],
+    ['a header with _', { title: `$\{header.x_a}` }, 'template', /lower case/],
+    ['a pointer that is none', { title: `$\{body/a~2}` }, 'template', /JSON pointer/],
+    ['a list out of a query', { tags: `$\{query.tags}` }, 'template', /only a body/],
   ] as const)
     it(`attributes are checked: ${what}`, () => {
       const [problem, ...more] = problemsOf(routeOf('/a/:id', { attributes }));

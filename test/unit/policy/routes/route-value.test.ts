@@ -24,7 +24,8 @@ function sources({ path = {}, query = {}, headers = {}, body }: Given): RouteSou
 }
 
 const read = (attributes: Route['attributes'], given: Given) =>
-  compiledOf(routeOf('/:id', { resourceId: '${path.id}', attributes })).resourceOf(sources(given)).attributes;
+  compiledOf(routeOf('/:id', { resourceId: `$\{path.id}`, attributes })).resourceOf(sources(given))
+    .attributes;
 
 function refused(attributes: Route['attributes'], given: Given): string[] {
   try {
@@ -40,17 +41,17 @@ function refused(attributes: Route['attributes'], given: Given): string[] {
 describe('the resource of a route', () => {
   it('comes from path, query, header, body and the route itself, each as the attribute declares it', () => {
     const attributes = {
-      pages: '${query.pages}',
-      rating: '${query.rating}',
-      isPinned: '${query.pinned}',
-      publishedAt: '${header.x-published}',
-      ownerId: '${body/owner/id}',
-      tags: '${body/tags}',
-      department: '${body/a~1b/1}',
+      pages: `$\{query.pages}`,
+      rating: `$\{query.rating}`,
+      isPinned: `$\{query.pinned}`,
+      publishedAt: `$\{header.x-published}`,
+      ownerId: `$\{body/owner/id}`,
+      tags: `$\{body/tags}`,
+      department: `$\{body/a~1b/1}`,
       title: '007',
       status: 'draft',
     };
-    const compiled = compiledOf(routeOf('/:id', { resourceId: '${path.id}', attributes }));
+    const compiled = compiledOf(routeOf('/:id', { resourceId: `$\{path.id}`, attributes }));
     assert.equal(compiled.needsBody, true);
     assert.deepEqual(compiled.needsQuery, ['pages', 'rating', 'pinned']);
     const found = compiled.resourceOf(
@@ -82,14 +83,14 @@ describe('the resource of a route', () => {
 
   it('what is not there leaves its attribute out, and nothing inherited is there', () => {
     const attributes = {
-      title: '${query.t}',
-      department: '${body/constructor/name}',
-      body: '${body/toString}',
-      notes: '${body/tags/-}',
+      title: `$\{query.t}`,
+      department: `$\{body/constructor/name}`,
+      body: `$\{body/toString}`,
+      notes: `$\{body/tags/-}`,
     };
     assert.deepEqual({ ...read(attributes, { path: { id: '1' }, body: { tags: ['a'] } }) }, { id: '1' });
     assert.deepEqual({ ...read(attributes, {}) }, {});
-    assert.deepEqual({ ...read({ body: '${body/b}' }, { body: { b: null } }) }, {});
+    assert.deepEqual({ ...read({ body: `$\{body/b}` }, { body: { b: null } }) }, {});
   });
 
   for (const [what, attribute, texts] of [
@@ -105,21 +106,21 @@ describe('the resource of a route', () => {
   ] as const)
     it(`attack: ${what} have one spelling; others are refused, so that no upstream reads another value`, () => {
       for (const text of texts)
-        assert.deepEqual(refused({ [attribute]: '${query.q}' }, { query: { q: text } }), ['/query/q'], text);
+        assert.deepEqual(refused({ [attribute]: `$\{query.q}` }, { query: { q: text } }), ['/query/q'], text);
     });
 
   it('values of a body are not turned into another type', () => {
     const body = { a: { '/': '1' }, n: null, big: 2 ** 53 };
-    assert.deepEqual(refused({ pages: '${body/a/~1}' }, { body }), ['/body/a/~1']);
-    assert.deepEqual(refused({ title: '${body/a}' }, { body }), ['/body/a']);
-    assert.deepEqual(refused({ title: '${body/n}' }, { body }), ['/body/n']);
-    assert.deepEqual(refused({ pages: '${body/big}' }, { body }), ['/body/big']);
-    assert.deepEqual(refused({ tags: '${body/t}' }, { body: { t: [1] } }), ['/body/t']);
+    assert.deepEqual(refused({ pages: `$\{body/a/~1}` }, { body }), ['/body/a/~1']);
+    assert.deepEqual(refused({ title: `$\{body/a}` }, { body }), ['/body/a']);
+    assert.deepEqual(refused({ title: `$\{body/n}` }, { body }), ['/body/n']);
+    assert.deepEqual(refused({ pages: `$\{body/big}` }, { body }), ['/body/big']);
+    assert.deepEqual(refused({ tags: `$\{body/t}` }, { body: { t: [1] } }), ['/body/t']);
   });
 
   it('errors name where the value is', () => {
-    assert.deepEqual(refused({ pages: '${path.id}' }, { path: { id: 'x' } }), ['/params/id']);
-    assert.deepEqual(refused({ pages: '${header.x-p}' }, { headers: { 'x-p': 'x' } }), ['/headers/x-p']);
+    assert.deepEqual(refused({ pages: `$\{path.id}` }, { path: { id: 'x' } }), ['/params/id']);
+    assert.deepEqual(refused({ pages: `$\{header.x-p}` }, { headers: { 'x-p': 'x' } }), ['/headers/x-p']);
   });
 
   it('an upstream is the same written short or in full, every default filled in', () => {
