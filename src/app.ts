@@ -6,7 +6,9 @@ import { adminEndpoints } from './admin/endpoints.ts';
 import { authzenEndpoints } from './authzen/endpoints.ts';
 import { echoRequestId } from './authzen/request-id.ts';
 import { demoEndpoints } from './demo/endpoints.ts';
-import { beforeExpress } from './http/direct.ts';
+import { gatewayHandler } from './enforcement/gateway/handler.ts';
+import { ownOrRouted } from './enforcement/gateway/own-or-routed.ts';
+import { beforeExpress, stepsOnly } from './http/direct.ts';
 import { docsRouter } from './http/docs.ts';
 import { mountEndpoints } from './http/endpoint.ts';
 import { openApiDocument } from './http/openapi.ts';
@@ -20,14 +22,18 @@ import type { Services } from './services.ts';
 import { authenticate } from './sessions/authenticate.ts';
 import { signingEndpoints } from './signing/endpoints.ts';
 
-/** What a server calls: decisions for others at once, all else by Express. */
+/** What a server calls: decisions for others at once, routes to their upstreams, all else by Express. */
 export function makeListener(services: Services): RequestListener {
-  return beforeExpress(makeApp(services), {
+  const app = makeApp(services);
+  const own = beforeExpress(app, {
     endpoints: authzenEndpoints(services),
     steps: [...firstSteps(services), echoRequestId, identify(services)],
     mounting: services.mounting,
     onError: problemHandler,
   });
+  const { logger, metrics, live, gateway } = services;
+  const passing = [requestLog(logger), timeRequests(metrics), identify(services), gatewayHandler(gateway)];
+  return ownOrRouted(live, own, stepsOnly(app, passing, problemHandler));
 }
 
 /** Express with everything on it. */

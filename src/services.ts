@@ -13,6 +13,9 @@ import { shadows } from './decision/shadow.ts';
 import { sourcesOf } from './demo/endpoints.ts';
 import { checkSources } from './enforcement/check-sources.ts';
 import { gatekeeper } from './enforcement/gatekeeper.ts';
+import { routeLimits } from './enforcement/gateway/limits.ts';
+import { makeTargets } from './enforcement/gateway/targets.ts';
+import { makeWire } from './enforcement/gateway/wire.ts';
 import { guard } from './enforcement/guard.ts';
 import { requireAccessWith } from './enforcement/require-access.ts';
 import { tableCheck } from './enforcement/table-check.ts';
@@ -100,12 +103,16 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   await checkSources(db, sources);
   const more = await openEvaluators(config, (outcome) => metrics.remoteCalls.inc({ outcome }));
   const evaluatorNames = namesWith(more);
+  const targets = makeTargets((origin, isUp) =>
+    logger.warn({ target: origin, isUp }, isUp ? 'an upstream answers again' : 'an upstream does not answer'),
+  );
   const live = makeLivePolicy(
     config,
     db,
     { evaluators: evaluatorNames, tables: tableCheck(sources) },
     logger,
     metrics,
+    (snapshot) => targets.watch(snapshot),
   );
   const abilityOf = abilityCache({ shared, onLookup: (tier) => metrics.abilityLookups.add(tier) });
   const decisionLog = openDecisionLog(config, storage, logger, metrics);
@@ -159,6 +166,10 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     onTrouble: (cause) =>
       logger.warn({ err: cause }, 'the days of the decision log could not be kept; tried again in an hour'),
   });
+  const signer = makeSigner({ keys: signingKeys, issuer: publicUrlOf(config, config.port) });
+  const wire = makeWire();
+  const readBody = jsonBodyReader(config.bodyLimitBytes);
+  const isSecure = (req: Request) => req.secure || (config.publicUrl?.startsWith('https:') ?? false);
   return {
     config,
     db,
@@ -178,18 +189,30 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     decisionLog,
     disagreements,
     signingKeys,
-    signer: makeSigner({ keys: signingKeys, issuer: publicUrlOf(config, config.port) }),
+    signer,
     gatekeeper: gate,
+    gateway: {
+      db,
+      sources,
+      entities,
+      gatekeeper: gate,
+      signer,
+      wire,
+      targets,
+      limits: routeLimits(shared),
+      readBody,
+      isSecure,
+    },
     requireAccess: requireAccessWith(gate, abilityOf),
     allowedOrigins: [
       ...config.allowedOrigins,
       ...(config.publicUrl ? [new URL(config.publicUrl).origin] : []),
     ],
     /** Whether the person reached the gateway over TLS, here or at the proxy before it. */
-    isSecure: (req: Request) => req.secure || (config.publicUrl?.startsWith('https:') ?? false),
+    isSecure,
     mounting: {
       guard: guard({ live, gatekeeper: gate }),
-      readBody: jsonBodyReader(config.bodyLimitBytes),
+      readBody,
     },
     evaluatorNames,
     snapshotAt: pastSnapshots({ db, live, evaluators: evaluatorNames }),
@@ -205,6 +228,8 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     close: async () => {
       oldSessions.stop();
       decisionPartitions.stop();
+      targets.close();
+      wire.close();
       await signingKeys.close();
       await decisionLog.close();
       await disagreements.close();
@@ -272,6 +297,7 @@ function makeLivePolicy(
   checks: { evaluators: readonly string[]; tables: TableCheck },
   logger: Logger,
   metrics: Metrics,
+  onAdopted: (snapshot: Snapshot) => void,
 ): LivePolicy {
   return new LivePolicy({
     db,
@@ -280,6 +306,7 @@ function makeLivePolicy(
     onAdopted: (snapshot) => {
       const { revision, policy } = snapshot;
       logger.info({ revision, rules: policy.rules.length }, 'policy in force');
+      onAdopted(snapshot);
       const unanswered = unansweredIn(config, snapshot);
       if (unanswered) logger.warn(unanswered);
     },

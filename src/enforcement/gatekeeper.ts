@@ -51,11 +51,7 @@ export interface Gatekeeper {
     found: object | undefined,
   ): Allowed | Promise<Allowed>;
   /** Refuses unless a request that was made elsewhere is allowed. */
-  requireDecided(
-    req: Request,
-    snapshot: Snapshot,
-    request: AccessRequest,
-  ): Allowed | Promise<Allowed>;
+  requireDecided(req: Request, snapshot: Snapshot, request: AccessRequest): Allowed | Promise<Allowed>;
   /** Refuses, by name, those of `fields` that the request may not write. */
   requireFields(admitted: Admitted, fields: readonly string[]): Promise<void>;
   /** Refuses unless the request that was let in is allowed on this row, too: as it is when it is locked, as it was stored. */

@@ -33,6 +33,18 @@ export function beforeExpress<Access, Context>(
   };
 }
 
+/** A listener that runs these steps and no router; `app` says which proxies are believed. */
+export function stepsOnly(
+  app: Express,
+  steps: readonly RequestHandler[],
+  onError: ErrorRequestHandler,
+): RequestListener {
+  return (incoming, outgoing) => {
+    const { req, res } = asOfExpress(app, incoming, outgoing);
+    run(steps, req, res, onError);
+  };
+}
+
 /** As Express makes of what Node gives: its methods, and the app by which they know what to trust. */
 function asOfExpress(app: Express, incoming: IncomingMessage, outgoing: ServerResponse) {
   const req = Object.setPrototypeOf(incoming, app.request) as Request;

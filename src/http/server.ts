@@ -11,7 +11,7 @@ const MAX_HEADER_BYTES = 16 * 1024;
  */
 export function makeServer(app: RequestListener, requestTimeoutMs: number): Server {
   const headersTimeout = Math.min(requestTimeoutMs, HEADERS_TIMEOUT_MS);
-  return createServer(
+  const server = createServer(
     {
       requestTimeout: requestTimeoutMs,
       headersTimeout,
@@ -20,4 +20,6 @@ export function makeServer(app: RequestListener, requestTimeoutMs: number): Serv
     },
     app,
   );
+  // Whoever waits before it sends a body is answered by `app`, which may refuse it first.
+  return server.on('checkContinue', app);
 }

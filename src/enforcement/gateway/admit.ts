@@ -78,6 +78,7 @@ function doubtOf(
   { type, id }: { type: string; id: string },
 ): { doubt?: string } {
   if (isMissing) return { doubt: `there is no ${type} ${id}` };
-  if (misfits.length > 0) return { doubt: `of its ancestors, ${misfits.join(', ')} do not fit what is declared` };
+  if (misfits.length > 0)
+    return { doubt: `of its ancestors, ${misfits.join(', ')} do not fit what is declared` };
   return {};
 }

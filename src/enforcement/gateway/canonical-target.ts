@@ -27,7 +27,13 @@ export function canonicalTarget(target: string): CanonicalTarget {
   const path = mark < 0 ? target : target.slice(0, mark);
   const query = mark < 0 ? undefined : target.slice(mark + 1);
   const isOpen = path.length > 1 && path.endsWith('/');
-  const segments = path === '/' ? [] : path.slice(1, isOpen ? -1 : undefined).split('/').map(readSegment);
+  const segments =
+    path === '/'
+      ? []
+      : path
+          .slice(1, isOpen ? -1 : undefined)
+          .split('/')
+          .map(readSegment);
   if (query !== undefined) checkQuery(query);
   const written = `/${segments.map(writeSegment).join('/')}${isOpen ? '/' : ''}`;
   return { segments, query, url: query === undefined ? written : `${written}?${query}` };
@@ -76,7 +82,10 @@ function namesIn(query: string): string[] {
  * What a decision reads from the query: each of these names, once. Throws `invalid_request` where one is there twice, or
  * in a spelling that some server takes for the same (`Id`, `id[]`), and where `;` might divide it.
  */
-export function queryReader(query: string | undefined, names: readonly string[]): (name: string) => string | undefined {
+export function queryReader(
+  query: string | undefined,
+  names: readonly string[],
+): (name: string) => string | undefined {
   if (query === undefined || names.length === 0) return () => undefined;
   if (query.includes(';')) throw invalidField('/query', 'must not contain ;');
   const pairs = query.split('&').map((pair): [string, string] => {
@@ -87,7 +96,10 @@ export function queryReader(query: string | undefined, names: readonly string[])
   for (const name of names) {
     const meant = pairs.filter(([key]) => plain(key) === plain(name));
     if (meant.length > 1 || meant.some(([key]) => key !== name))
-      throw invalidField(`/query/${name}`, 'must be there once and in this spelling: access is decided on it');
+      throw invalidField(
+        `/query/${name}`,
+        'must be there once and in this spelling: access is decided on it',
+      );
     if (meant[0]) values.set(name, meant[0][1]);
   }
   return (name) => values.get(name);

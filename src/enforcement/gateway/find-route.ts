@@ -14,7 +14,10 @@ export function findRoute(
   if (!found) return undefined;
   const lax = routes.match(host, method, segments, { fold: true });
   if (lax && lax.route !== found.route)
-    throw invalidField('/path', 'the path is another one for servers that do not regard case; write it as it is meant');
+    throw invalidField(
+      '/path',
+      'the path is another one for servers that do not regard case; write it as it is meant',
+    );
   return found;
 }
 

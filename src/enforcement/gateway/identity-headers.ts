@@ -2,8 +2,8 @@
 import type { Request } from 'express';
 import { ANONYMOUS_TYPE, type Principal } from '../../policy/ability.ts';
 import type { CompiledRoute } from '../../policy/routes/compile-route.ts';
-import type { Signer } from '../../signing/sign.ts';
 import { identityOf } from '../../sessions/request-access.ts';
+import type { Signer } from '../../signing/sign.ts';
 
 export interface Told {
   route: CompiledRoute;
@@ -27,10 +27,15 @@ export function audienceOf({ route, upstream }: CompiledRoute): string {
  * `Castellan-Assertion` and, of the plain ones, those that the route names; of all others, and of whoever is nobody, the
  * empty text: a proxy that copies headers must find each of them, or it would leave what the client sent.
  */
-export async function identityHeaders(signer: Signer, req: Request, told: Told): Promise<Record<string, string>> {
+export async function identityHeaders(
+  signer: Signer,
+  req: Request,
+  told: Told,
+): Promise<Record<string, string>> {
   const { route } = told.route;
   const plain = plainIdentity(req, told.principal);
-  const chosen = (name: 'principal' | 'roles' | 'email') => (route.headers?.includes(name) ? plain[name] : '');
+  const chosen = (name: 'principal' | 'roles' | 'email') =>
+    route.headers?.includes(name) ? plain[name] : '';
   return {
     [ASSERTION]: await assertionOf(signer, req, told),
     'Castellan-Principal': chosen('principal'),

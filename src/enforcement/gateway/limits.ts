@@ -34,7 +34,10 @@ export function routeLimits(shared: Pick<SharedCache, 'limiter'>): RouteLimits {
       const { requests, windowSeconds, per } = rateLimit;
       res.setHeader('RateLimit-Policy', `"${id}";q=${requests};w=${windowSeconds}`);
       const said = ({ remainingPoints, msBeforeNext }: RateLimiterRes) =>
-        res.setHeader('RateLimit', `"${id}";r=${Math.max(0, remainingPoints)};t=${Math.ceil(msBeforeNext / 1000)}`);
+        res.setHeader(
+          'RateLimit',
+          `"${id}";r=${Math.max(0, remainingPoints)};t=${Math.ceil(msBeforeNext / 1000)}`,
+        );
       try {
         said(await limiterOf(id, rateLimit).consume(keyOf(req, per)));
       } catch (refused) {

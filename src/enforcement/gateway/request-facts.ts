@@ -35,7 +35,10 @@ export function headerReader(req: Pick<IncomingMessage, 'rawHeaders'>): (name: s
       if (plainHeader(sent) === name) meant.push([sent, req.rawHeaders[at + 1] ?? '']);
     }
     if (meant.length > 1 || meant.some(([sent]) => sent.toLowerCase() !== name))
-      throw invalidField(`/headers/${name}`, 'must be there once and in this spelling: access is decided on it');
+      throw invalidField(
+        `/headers/${name}`,
+        'must be there once and in this spelling: access is decided on it',
+      );
     return meant[0]?.[1];
   };
 }

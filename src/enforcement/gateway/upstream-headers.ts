@@ -1,6 +1,7 @@
 /** The headers that an upstream gets: those of the client without what only the gateway may say, and what the gateway says. */
-import type { Request } from 'express';
+
 import { parseCookie, stringifyCookie } from 'cookie';
+import type { Request } from 'express';
 import { cookieName } from '../../sessions/authenticate.ts';
 import { accessOf } from '../../sessions/request-access.ts';
 import { plainHeader } from './request-facts.ts';
@@ -19,7 +20,8 @@ const hopByHop = new Set([
 ]);
 
 /** What a proxy says of the client: set anew, whatever was sent. */
-const ofProxies = /^(forwarded|x-forwarded(-.*)?|x-real-ip|x-original(-.*)?|x-rewrite(-.*)?|x-client-ip|x-cluster-client-ip|true-client-ip|cf-connecting-ip|via)$/;
+const ofProxies =
+  /^(forwarded|x-forwarded(-.*)?|x-real-ip|x-original(-.*)?|x-rewrite(-.*)?|x-client-ip|x-cluster-client-ip|true-client-ip|cf-connecting-ip|via)$/;
 
 export interface UpstreamHeadersOptions {
   identity: Readonly<Record<string, string>>;
@@ -34,9 +36,7 @@ export function upstreamHeaders(
   req: Request,
   { identity, isSecure, host, upgrades = false }: UpstreamHeadersOptions,
 ): Record<string, string | string[]> {
-  const named = new Set(
-    (req.headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase()),
-  );
+  const named = new Set((req.headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase()));
   const headers: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(req.headers)) {
     if (value === undefined || hopByHop.has(name) || name === 'expect' || isOurs(name)) continue;
@@ -87,7 +87,9 @@ function forwardedBy(req: Request, isSecure: boolean, host: string): Record<stri
 
 /** What of an upstream's answer is about its connection, or says what only the gateway may, is not passed on. */
 export function cleanAnswer(headers: Record<string, string | string[] | undefined>): void {
-  const named = String(headers['connection'] ?? '').split(',').map((name) => name.trim().toLowerCase());
+  const named = String(headers['connection'] ?? '')
+    .split(',')
+    .map((name) => name.trim().toLowerCase());
   for (const name of Object.keys(headers))
     if ((hopByHop.has(name) && name !== 'transfer-encoding') || named.includes(name) || isOurs(name))
       delete headers[name];

@@ -86,7 +86,8 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_INTERVAL_MS = 5000;
 const DEFAULT_CHECK_TIMEOUT_MS = 2000;
 
-function compileUpstream(written: Route['upstream']): CompiledUpstream | undefined {
+/** With every default filled in. */
+export function compileUpstream(written: Route['upstream']): CompiledUpstream | undefined {
   if (written === undefined) return undefined;
   const given: RouteUpstream = typeof written === 'string' ? { targets: [written] } : written;
   const { targets, timeoutMs = DEFAULT_TIMEOUT_MS, retries = 1, webSocket = false, origins = [] } = given;

@@ -1,0 +1,73 @@
+/** The gateway on the road of a request: its one reading, its route, its limit, the decision, and the upstream. */
+import type { Request, RequestHandler, Response } from 'express';
+import type { MatchedRoute } from '../../policy/routes/route-table.ts';
+import type { Signer } from '../../signing/sign.ts';
+import { type Admitter, admit } from './admit.ts';
+import { type CanonicalTarget, canonicalTarget } from './canonical-target.ts';
+import { findRoute, noRoute } from './find-route.ts';
+import { type ForwardParts, forward, hasBody } from './forward.ts';
+import { identityHeaders } from './identity-headers.ts';
+import type { RouteLimits } from './limits.ts';
+import { type ReadBody, readForDecision } from './read-body.ts';
+import { headerReader, hostOf, refuseMethodOverride } from './request-facts.ts';
+import { upstreamHeaders } from './upstream-headers.ts';
+
+export interface GatewayParts extends Admitter, ForwardParts {
+  signer: Signer;
+  limits: RouteLimits;
+  readBody: ReadBody;
+  isSecure(req: Request): boolean;
+}
+
+/** A request on its way through the gateway. */
+export interface Passing {
+  matched: MatchedRoute;
+  target: CanonicalTarget;
+  host: string;
+}
+
+/**
+ * Answers what matches a route with an upstream. Throws `not_found` for all else, and `invalid_request` for what servers
+ * could read in two ways, before anything is told of what there is.
+ */
+export function gatewayHandler(parts: GatewayParts): RequestHandler {
+  return async (req, res) => {
+    const snapshot = await parts.gatekeeper.pin(req, res);
+    const { matched, target, host } = readPassing(req, snapshot.routes);
+    const { upstream } = matched.route;
+    if (!upstream) throw noRoute();
+    await parts.limits.count(req, res, matched.route.route);
+    // Those who could never enter are turned away before their body is read.
+    const body = matched.route.needsBody ? await readForDecision(parts.readBody, req, res) : undefined;
+    const principal = await admit(parts, req, snapshot, {
+      matched,
+      method: req.method,
+      query: target.query,
+      header: headerReader(req),
+      body: body?.value,
+    });
+    const told = { route: matched.route, principal, revision: snapshot.revision };
+    const identity = await identityHeaders(parts.signer, req, told);
+    const headers = upstreamHeaders(req, { identity, isSecure: parts.isSecure(req), host });
+    if (body) {
+      delete headers['transfer-encoding'];
+      headers['content-length'] = String(body.bytes.length);
+    } else askForBody(req, res);
+    await forward(parts, req, res, { upstream, url: target.url, headers, body: body?.bytes });
+  };
+}
+
+/** The request in its one reading, with its route. Throws `not_found`, `invalid_request`. */
+export function readPassing(req: Request, routes: Parameters<typeof findRoute>[0]): Passing {
+  const target = canonicalTarget(req.url);
+  const host = hostOf(req);
+  refuseMethodOverride(req);
+  const matched = findRoute(routes, { host, method: req.method, segments: target.segments });
+  if (!matched) throw noRoute();
+  return { matched, target, host: req.headers.host ?? host };
+}
+
+/** Whoever waits to be asked for the body is asked once it may come. */
+function askForBody(req: Request, res: Response): void {
+  if (hasBody(req) && /^100-continue$/i.test(req.headers.expect ?? '')) res.writeContinue();
+}

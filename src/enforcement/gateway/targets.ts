@@ -1,0 +1,110 @@
+/** Which server of an upstream is asked: each in turn, those that fail passed over until they answer again. */
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { type CompiledUpstream, compileUpstream } from '../../policy/routes/compile-route.ts';
+import type { Route } from '../../policy/routes/route.ts';
+import type { Snapshot } from '../../policy/snapshot.ts';
+
+/** Without a health check, one that could not be reached is tried again after this. */
+const PASSED_OVER_MS = 2000;
+
+interface Check {
+  path: string;
+  intervalMs: number;
+  timeoutMs: number;
+}
+
+interface Watched {
+  timer: NodeJS.Timeout;
+  isUp: boolean;
+}
+
+export interface Targets {
+  /** Those to be tried, the best first; empty: none is up. */
+  inTurn(upstream: CompiledUpstream): URL[];
+  /** A target could not be reached. */
+  failed(target: URL): void;
+  /** Checks the targets of this snapshot's routes, and no others any more. */
+  watch(snapshot: Snapshot): void;
+  close(): void;
+}
+
+/** `onTurn`: told when a target goes down or comes up. */
+export function makeTargets(onTurn: (origin: string, isUp: boolean) => void): Targets {
+  const watched = new Map<string, Watched>();
+  const failedAtMs = new Map<string, number>();
+  let turn = 0;
+  const begin = (key: string, target: URL, check: Check) => {
+    const state: Watched = { isUp: true, timer: setTimeout(() => {}, 0) };
+    const look = async () => {
+      const isUp = await answers(target, check);
+      if (watched.get(key) !== state) return;
+      if (isUp !== state.isUp) onTurn(target.origin, isUp);
+      state.isUp = isUp;
+      state.timer = setTimeout(look, check.intervalMs).unref();
+    };
+    watched.set(key, state);
+    void look();
+  };
+  const isUp = (target: URL, check: Check | undefined) =>
+    check
+      ? (watched.get(keyOf(target, check))?.isUp ?? true)
+      : Date.now() - (failedAtMs.get(target.origin) ?? 0) >= PASSED_OVER_MS;
+  return {
+    inTurn: ({ targets, healthCheck }) => {
+      const first = turn++ % targets.length;
+      const turned = [...targets.slice(first), ...targets.slice(0, first)];
+      const up = turned.filter((target) => isUp(target, healthCheck));
+      // Without checks nobody knows: better to try than to refuse.
+      return up.length > 0 || healthCheck ? up : turned;
+    },
+    failed: (target) => {
+      if (failedAtMs.size > 1000) failedAtMs.clear();
+      failedAtMs.set(target.origin, Date.now());
+    },
+    watch: ({ policy }) => {
+      const wanted = new Map(checksIn(policy.routes));
+      for (const [key, { timer }] of watched)
+        if (!wanted.has(key)) {
+          clearTimeout(timer);
+          watched.delete(key);
+        }
+      for (const [key, { target, check }] of wanted) if (!watched.has(key)) begin(key, target, check);
+    },
+    close: () => {
+      for (const { timer } of watched.values()) clearTimeout(timer);
+      watched.clear();
+    },
+  };
+}
+
+function checksIn(routes: readonly Route[]): [string, { target: URL; check: Check }][] {
+  return routes.flatMap(({ upstream }) => {
+    const { targets = [], healthCheck: check } = compileUpstream(upstream) ?? {};
+    return check
+      ? targets.map((target): [string, { target: URL; check: Check }] => [
+          keyOf(target, check),
+          { target, check },
+        ])
+      : [];
+  });
+}
+
+function keyOf(target: URL, { path, intervalMs, timeoutMs }: Check): string {
+  return `${target.origin} ${path} ${intervalMs} ${timeoutMs}`;
+}
+
+function answers(target: URL, { path, timeoutMs }: Check): Promise<boolean> {
+  return new Promise((resolve) => {
+    const request = target.protocol === 'https:' ? httpsRequest : httpRequest;
+    const asked = request(new URL(path, target), { agent: false, signal: AbortSignal.timeout(timeoutMs) });
+    asked.on('response', (response) => {
+      response.resume();
+      const { statusCode = 500 } = response;
+      resolve(statusCode >= 200 && statusCode < 400);
+    });
+    asked.on('error', () => resolve(false));
+    asked.on('close', () => resolve(false));
+    asked.end();
+  });
+}

@@ -1,0 +1,141 @@
+/** Requests on their way to a server behind: streamed both ways by httpxy, with the gateway's own errors and time limits. */
+import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import { createProxyServer } from 'httpxy';
+import { AppError } from '../../errors.ts';
+import { cleanAnswer } from './upstream-headers.ts';
+
+export interface Sent {
+  target: URL;
+  /** Path and query. */
+  url: string;
+  headers: Record<string, string | string[]>;
+  /** Until the answer begins, counted from when the request has come whole, in ms. */
+  timeoutMs: number;
+  /** The body, where it was read already. */
+  body: Readable | undefined;
+}
+
+/** What it could not be sent for: `reached` says whether the server may have begun to work on it. */
+export class WireError extends Error {
+  readonly reached: boolean;
+  readonly timedOut: boolean;
+
+  constructor(cause: unknown, { reached, timedOut }: { reached: boolean; timedOut: boolean }) {
+    super('the upstream gave no answer', { cause });
+    this.reached = reached;
+    this.timedOut = timedOut;
+  }
+}
+
+export interface Wire {
+  /** Resolves when the answer has begun; it goes on by itself. Throws WireError while nothing was answered. */
+  send(req: IncomingMessage, res: ServerResponse, sent: Sent): Promise<void>;
+  /** The same for a connection that becomes a WebSocket; resolves with the upstream's side of it. */
+  upgrade(req: IncomingMessage, socket: Socket, head: Buffer, sent: Sent): Promise<Socket | undefined>;
+  close(): void;
+}
+
+const unreached =
+  /^(ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|CERT_|ERR_TLS|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/;
+
+/** Keeps connections to upstreams; as many at once as there are requests. */
+export function makeWire(): Wire {
+  const agents = {
+    'http:': new HttpAgent({ keepAlive: true, maxFreeSockets: 64 }),
+    'https:': new HttpsAgent({ keepAlive: true, maxFreeSockets: 64 }),
+  };
+  const agentFor = ({ protocol }: URL) => agents[protocol === 'https:' ? 'https:' : 'http:'];
+  return {
+    send: (req, res, { target, url, headers, timeoutMs, body }) =>
+      new Promise((resolve, reject) => {
+        // One of its own for each request: what it tells of is of this one then.
+        const proxy = createProxyServer({ xfwd: false, changeOrigin: false, prependPath: false });
+        const limit = timeLimit(timeoutMs, body ? undefined : req);
+        proxy.on('proxyReq', (asked) => {
+          limit.watch(asked);
+          if (headers['trailer'] !== undefined) req.once('end', () => addTrailers(asked, req));
+        });
+        proxy.on('proxyRes', (answer: IncomingMessage) => {
+          limit.end();
+          cleanAnswer(answer.headers);
+          // Before the library ends the answer, since its own listener comes after.
+          if (answer.headers['trailer'] !== undefined) answer.once('end', () => addTrailers(res, answer));
+          resolve();
+        });
+        const fail = (cause: unknown) => {
+          limit.end();
+          const reached = !unreached.test(String((cause as { code?: unknown } | undefined)?.code));
+          reject(new WireError(cause, { reached, timedOut: limit.isOver() }));
+        };
+        proxy.on('error', fail);
+        proxy.on('econnreset', fail);
+        res.once('close', limit.end);
+        rewrite(req, url, headers);
+        proxy.web(req, res, { target, agent: agentFor(target), ...(body && { buffer: body }) }).catch(fail);
+      }),
+    upgrade: (req, socket, head, { target, url, headers, timeoutMs }) =>
+      new Promise((resolve, reject) => {
+        const proxy = createProxyServer({ xfwd: false, changeOrigin: false, prependPath: false });
+        const fail = (cause: unknown) => reject(new WireError(cause, { reached: true, timedOut: false }));
+        proxy.on('error', fail);
+        proxy.on('open', (theirs) => resolve(theirs as Socket));
+        socket.once('close', () => resolve(undefined));
+        rewrite(req, url, headers);
+        proxy.ws(req, socket, { target, upgradeTimeout: timeoutMs }, head).catch(fail);
+      }),
+    close: () => {
+      for (const agent of Object.values(agents)) agent.destroy();
+    },
+  };
+}
+
+/** The library sends what the request says: from here on it says what the upstream is to get. */
+function rewrite(req: IncomingMessage, url: string, headers: Sent['headers']): void {
+  req.url = url;
+  req.headers = { ...headers } as IncomingMessage['headers'];
+}
+
+function addTrailers(to: ClientRequest | ServerResponse, { rawTrailers }: IncomingMessage): void {
+  const pairs: [string, string][] = [];
+  for (let at = 0; at < rawTrailers.length; at += 2)
+    pairs.push([rawTrailers[at] ?? '', rawTrailers[at + 1] ?? '']);
+  if (pairs.length > 0 && !to.destroyed) to.addTrailers(pairs);
+}
+
+/** Runs from when the request has come whole; ends what was asked when it is over. */
+function timeLimit(timeoutMs: number, coming: IncomingMessage | undefined) {
+  let asked: ClientRequest | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let over = false;
+  let ended = false;
+  const begin = () => {
+    if (ended) return;
+    timer = setTimeout(() => {
+      over = true;
+      asked?.destroy(new Error('no answer in time'));
+    }, timeoutMs);
+  };
+  if (coming && !coming.complete) coming.once('end', begin);
+  else begin();
+  return {
+    watch: (request: ClientRequest) => {
+      asked = request;
+      if (over) request.destroy(new Error('no answer in time'));
+    },
+    isOver: () => over,
+    end: () => {
+      ended = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** As it is answered. */
+export function gatewayError(cause: unknown): AppError {
+  if (cause instanceof AppError) return cause;
+  const timedOut = cause instanceof WireError && cause.timedOut;
+  return new AppError(timedOut ? 'upstream_timeout' : 'bad_gateway', { cause, detail: String(cause) });
+}
