@@ -8,7 +8,7 @@ import { findRoute, noRoute } from './find-route.ts';
 import { type ForwardParts, forward, hasBody } from './forward.ts';
 import { identityHeaders } from './identity-headers.ts';
 import type { RouteLimits } from './limits.ts';
-import { type ReadBody, readForDecision } from './read-body.ts';
+import { type BodyRead, type ReadBody, readForDecision } from './read-body.ts';
 import { headerReader, hostOf, refuseMethodOverride } from './request-facts.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
 
@@ -37,8 +37,7 @@ export function gatewayHandler(parts: GatewayParts): RequestHandler {
     const { upstream } = matched.route;
     if (!upstream) throw noRoute();
     await parts.limits.count(req, res, matched.route.route);
-    // Those who could never enter are turned away before their body is read.
-    const body = matched.route.needsBody ? await readForDecision(parts.readBody, req, res) : undefined;
+    const body = matched.route.needsBody ? await bodyFor(parts, req, res, matched) : undefined;
     const principal = await admit(parts, req, snapshot, {
       matched,
       method: req.method,
@@ -65,6 +64,18 @@ export function readPassing(req: Request, routes: Parameters<typeof findRoute>[0
   const matched = findRoute(routes, { host, method: req.method, segments: target.segments });
   if (!matched) throw noRoute();
   return { matched, target, host: req.headers.host ?? host };
+}
+
+/** Those who could never enter are turned away before their body is read. */
+async function bodyFor(
+  { gatekeeper, readBody }: GatewayParts,
+  req: Request,
+  res: Response,
+  { route: { route } }: MatchedRoute,
+): Promise<BodyRead | undefined> {
+  const { action = '', resource = '' } = route;
+  await gatekeeper.requirePossible(req, res, { action, resource });
+  return readForDecision(readBody, req, res);
 }
 
 /** Whoever waits to be asked for the body is asked once it may come. */

@@ -61,6 +61,7 @@ export function makeWire(): Wire {
         proxy.on('proxyRes', (answer: IncomingMessage) => {
           limit.end();
           cleanAnswer(answer.headers);
+          answer.headers.connection = res.shouldKeepAlive ? 'keep-alive' : 'close';
           // Before the library ends the answer, since its own listener comes after.
           if (answer.headers['trailer'] !== undefined) answer.once('end', () => addTrailers(res, answer));
           resolve();
