@@ -6,6 +6,7 @@ import { adminEndpoints } from './admin/endpoints.ts';
 import { authzenEndpoints } from './authzen/endpoints.ts';
 import { echoRequestId } from './authzen/request-id.ts';
 import { demoEndpoints } from './demo/endpoints.ts';
+import { forwardAuthRouter } from './enforcement/forward-auth/router.ts';
 import { gatewayHandler } from './enforcement/gateway/handler.ts';
 import { ownOrRouted } from './enforcement/gateway/own-or-routed.ts';
 import { beforeExpress, stepsOnly } from './http/direct.ts';
@@ -57,6 +58,7 @@ export function makeApp(services: Services): Express {
   app.use(operationsRouter(services)); //          /livez /readyz /metrics
   app.use(docsRouter(openApiDocument(endpoints))); // /openapi.json /docs
   app.use(publishedTexts([publishedPolicySchema()])); // /schemas/policy.json
+  app.use(forwardAuthRouter({ ...services, ...services.gateway })); // /forward-auth
   app.use('/access/v1', echoRequestId);
   app.use(identify(services));
   mountEndpoints(app, endpoints, services.mounting);
