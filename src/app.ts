@@ -9,7 +9,8 @@ import { demoEndpoints } from './demo/endpoints.ts';
 import { forwardAuthRouter } from './enforcement/forward-auth/router.ts';
 import { gatewayHandler } from './enforcement/gateway/handler.ts';
 import { ownOrRouted } from './enforcement/gateway/own-or-routed.ts';
-import { beforeExpress, stepsOnly } from './http/direct.ts';
+import { openWebSocket } from './enforcement/gateway/upgrades.ts';
+import { beforeExpress, stepsOnly, type UpgradeListener, upgradeListener } from './http/direct.ts';
 import { docsRouter } from './http/docs.ts';
 import { mountEndpoints } from './http/endpoint.ts';
 import { openApiDocument } from './http/openapi.ts';
@@ -24,17 +25,27 @@ import { authenticate } from './sessions/authenticate.ts';
 import { signingEndpoints } from './signing/endpoints.ts';
 
 /** What a server calls: decisions for others at once, routes to their upstreams, all else by Express. */
-export function makeListener(services: Services): RequestListener {
+export function makeHandlers(services: Services): { request: RequestListener; upgrade: UpgradeListener } {
   const app = makeApp(services);
+  const { logger, metrics, live, gateway, upgrades, allowedOrigins } = services;
+  const log = requestLog(logger);
   const own = beforeExpress(app, {
     endpoints: authzenEndpoints(services),
     steps: [...firstSteps(services), echoRequestId, identify(services)],
     mounting: services.mounting,
     onError: problemHandler,
   });
-  const { logger, metrics, live, gateway } = services;
-  const passing = [requestLog(logger), timeRequests(metrics), identify(services), gatewayHandler(gateway)];
-  return ownOrRouted(live, own, stepsOnly(app, passing, problemHandler));
+  const passing = [log, timeRequests(metrics), identify(services), gatewayHandler(gateway)];
+  const webSockets = { ...gateway, identify: identify(services), allowedOrigins };
+  return {
+    request: ownOrRouted(live, own, stepsOnly(app, passing, problemHandler)),
+    upgrade: upgradeListener(
+      app,
+      [log],
+      (asked) => openWebSocket(webSockets, upgrades, asked),
+      problemHandler,
+    ),
+  };
 }
 
 /** Express with everything on it. */

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { demoAccounts, seedDemo } from '../seeds/demo.ts';
-import { makeListener } from './app.ts';
+import { makeHandlers } from './app.ts';
 import { failureLine } from './cli/failure-line.ts';
 import { type Config, loadConfig } from './config.ts';
 import { namesWith } from './evaluators/index.ts';
@@ -37,8 +37,16 @@ async function serve(config: Config): Promise<void> {
     if (config.demo && (await isDemoUnseeded(storage.db))) await seedDemo(storage.db, config.password);
     const services = await makeServices(config, storage, logger);
     open.unshift(services);
-    const server = await listen(config, makeListener(services));
-    open.unshift({ close: () => closeServer(server, config.shutdownGraceMs) });
+    const { request, upgrade } = makeHandlers(services);
+    const server = await listen(config, request);
+    services.upgrades.attach(server, upgrade);
+    open.unshift({
+      close: () => {
+        // They would go on for ever.
+        services.upgrades.close();
+        return closeServer(server, config.shutdownGraceMs);
+      },
+    });
     const { port } = server.address() as AddressInfo;
     printWelcome(publicUrlOf(config, port), config.demo && (await hasDemoAccounts(storage.db)));
     await asked;

@@ -10,7 +10,7 @@ import knexFactory from 'knex';
 import { pino } from 'pino';
 import supertest from 'supertest';
 import { demoAccounts, seedDemo } from '../seeds/demo.ts';
-import { makeListener } from '../src/app.ts';
+import { makeHandlers } from '../src/app.ts';
 import { type Config, loadConfig } from '../src/config.ts';
 import { namesWith } from '../src/evaluators/index.ts';
 import { openEvaluators } from '../src/evaluators/open.ts';
@@ -135,7 +135,9 @@ export async function startGateway({
   const storage = await openStorage(config);
   await begin(config, storage.db);
   const services = await makeServices(config, storage, pino({ level: logLevel }, sink));
-  const http = makeServer(makeListener(services), config.requestTimeoutMs);
+  const { request, upgrade } = makeHandlers(services);
+  const http = makeServer(request, config.requestTimeoutMs);
+  services.upgrades.attach(http, upgrade);
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
@@ -143,6 +145,7 @@ export async function startGateway({
     databaseUrl: url,
     logged: () => lines.join(''),
     close: async () => {
+      services.upgrades.close();
       await closeServer(http);
       await services.close();
       await storage.close();
