@@ -71,7 +71,7 @@ export function putForCaller(
 /** Many at once are no way round what the policy says of each. Throws `access_denied`, `fields_denied` for the first that may not be. */
 async function requireEntityActions(
   { gatekeeper }: Pick<Services, 'gatekeeper'>,
-  { principal, decisions }: Giver,
+  { principal, decisions, context }: Giver,
   snapshot: Snapshot,
   diff: EntityDiff,
 ): Promise<void> {
@@ -79,7 +79,7 @@ async function requireEntityActions(
   const isByField = rulesAboutFields(snapshot);
   for (const { action, entity, fields } of actionsIn(diff)) {
     const resource = type && resourceOf(type, entityAttributes(entity));
-    const request = resource && { principal, action: { name: action }, resource, context: {} };
+    const request = resource && { principal, action: { name: action }, resource, context };
     const decision = request && (await decisions.decide(snapshot, request, 'denied'));
     if (decision?.allow) {
       if (isByField) await gatekeeper.requireFields({ snapshot, request }, fields);
