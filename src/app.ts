@@ -1,14 +1,16 @@
 /** The whole URL space on one screen. */
 import type { RequestListener } from 'node:http';
-import express, { type Express, type RequestHandler } from 'express';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import { accountEndpoints } from './accounts/endpoints.ts';
 import { adminEndpoints } from './admin/endpoints.ts';
 import { authzenEndpoints } from './authzen/endpoints.ts';
 import { echoRequestId } from './authzen/request-id.ts';
 import { demoEndpoints } from './demo/endpoints.ts';
+import { forwardAuthRouter } from './enforcement/forward-auth/router.ts';
 import { gatewayHandler } from './enforcement/gateway/handler.ts';
 import { ownOrRouted } from './enforcement/gateway/own-or-routed.ts';
-import { beforeExpress, stepsOnly } from './http/direct.ts';
+import { openWebSocket } from './enforcement/gateway/upgrades.ts';
+import { beforeExpress, stepsOnly, type UpgradeListener, upgradeListener } from './http/direct.ts';
 import { docsRouter } from './http/docs.ts';
 import { mountEndpoints } from './http/endpoint.ts';
 import { openApiDocument } from './http/openapi.ts';
@@ -23,17 +25,31 @@ import { authenticate } from './sessions/authenticate.ts';
 import { signingEndpoints } from './signing/endpoints.ts';
 
 /** What a server calls: decisions for others at once, routes to their upstreams, all else by Express. */
-export function makeListener(services: Services): RequestListener {
+export function makeHandlers(services: Services): { request: RequestListener; upgrade: UpgradeListener } {
   const app = makeApp(services);
+  const { logger, metrics, live, gateway, upgrades, allowedOrigins, isSecure } = services;
+  const log = requestLog(logger);
   const own = beforeExpress(app, {
     endpoints: authzenEndpoints(services),
     steps: [...firstSteps(services), echoRequestId, identify(services)],
     mounting: services.mounting,
     onError: problemHandler,
   });
-  const { logger, metrics, live, gateway } = services;
-  const passing = [requestLog(logger), timeRequests(metrics), identify(services), gatewayHandler(gateway)];
-  return ownOrRouted(live, own, stepsOnly(app, passing, problemHandler));
+  const passing = [log, timeRequests(metrics), identify(services), gatewayHandler(gateway)];
+  // An upstream's answer has its own; what the gateway says itself has ours.
+  const secured = securityHeaders(isSecure);
+  const ownProblem: ErrorRequestHandler = (thrown, req, res, next) =>
+    secured(req, res, () => problemHandler(thrown, req, res, next));
+  const webSockets = { ...gateway, identify: identify(services), allowedOrigins };
+  return {
+    request: ownOrRouted(live, own, stepsOnly(app, passing, ownProblem)),
+    upgrade: upgradeListener(
+      app,
+      [log],
+      (asked) => openWebSocket(webSockets, upgrades, asked),
+      problemHandler,
+    ),
+  };
 }
 
 /** Express with everything on it. */
@@ -57,6 +73,7 @@ export function makeApp(services: Services): Express {
   app.use(operationsRouter(services)); //          /livez /readyz /metrics
   app.use(docsRouter(openApiDocument(endpoints))); // /openapi.json /docs
   app.use(publishedTexts([publishedPolicySchema()])); // /schemas/policy.json
+  app.use(forwardAuthRouter({ ...services, ...services.gateway })); // /forward-auth
   app.use('/access/v1', echoRequestId);
   app.use(identify(services));
   mountEndpoints(app, endpoints, services.mounting);

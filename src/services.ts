@@ -15,6 +15,7 @@ import { checkSources } from './enforcement/check-sources.ts';
 import { gatekeeper } from './enforcement/gatekeeper.ts';
 import { routeLimits } from './enforcement/gateway/limits.ts';
 import { makeTargets } from './enforcement/gateway/targets.ts';
+import { Upgrades } from './enforcement/gateway/upgrades.ts';
 import { makeWire } from './enforcement/gateway/wire.ts';
 import { guard } from './enforcement/guard.ts';
 import { requireAccessWith } from './enforcement/require-access.ts';
@@ -103,6 +104,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   await checkSources(db, sources);
   const more = await openEvaluators(config, (outcome) => metrics.remoteCalls.inc({ outcome }));
   const evaluatorNames = namesWith(more);
+  const upgrades = new Upgrades();
   const targets = makeTargets((origin, isUp) =>
     logger.warn({ target: origin, isUp }, isUp ? 'an upstream answers again' : 'an upstream does not answer'),
   );
@@ -112,7 +114,10 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     { evaluators: evaluatorNames, tables: tableCheck(sources) },
     logger,
     metrics,
-    (snapshot) => targets.watch(snapshot),
+    (snapshot) => {
+      targets.watch(snapshot);
+      upgrades.adopt(snapshot);
+    },
   );
   const abilityOf = abilityCache({ shared, onLookup: (tier) => metrics.abilityLookups.add(tier) });
   const decisionLog = openDecisionLog(config, storage, logger, metrics);
@@ -144,11 +149,15 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     databaseUrl: storage.databaseUrl,
     shared,
     pollMs: config.policyPollMs,
-    onChange: (change) => applyChange(change, { live, sessions, apiKeys, entities }),
+    onChange: (change) => {
+      applyChange(change, { live, sessions, apiKeys, entities });
+      if (change.kind !== 'policy') void upgrades.look();
+    },
     onGap: () => {
       sessions.forgetAll();
       apiKeys.forgetAll();
       entities.forgetAll();
+      void upgrades.look();
       void live.refresh();
     },
     onConfirmed: (revision, atMs) => void live.confirm(revision, atMs),
@@ -214,6 +223,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       guard: guard({ live, gatekeeper: gate }),
       readBody,
     },
+    upgrades,
     evaluatorNames,
     snapshotAt: pastSnapshots({ db, live, evaluators: evaluatorNames }),
     sources,
@@ -228,6 +238,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     close: async () => {
       oldSessions.stop();
       decisionPartitions.stop();
+      upgrades.close();
       targets.close();
       wire.close();
       await signingKeys.close();

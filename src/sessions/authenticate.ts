@@ -10,7 +10,7 @@ import {
 } from '../decision/principals.ts';
 import { AppError } from '../errors.ts';
 import { after } from '../http/after.ts';
-import { mayUseCookie } from '../http/origin.ts';
+import { type CookieUse, mayUseCookie } from '../http/origin.ts';
 import type { Principal } from '../policy/ability.ts';
 import type { ResourceType } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
@@ -53,7 +53,7 @@ export function authenticate(options: AuthenticateOptions): RequestHandler {
     return after(apiKeys.find(bearer), (apiKey): Identity | undefined => apiKey && { by: 'api-key', apiKey });
   };
   const identify = (req: Request, address: string, identity: Identity | undefined) => {
-    if (identity?.by === 'cookie' && !mayUseCookie(req, allowedOrigins)) {
+    if (identity?.by === 'cookie' && !mayUseCookie(cookieUse(req), allowedOrigins)) {
       throw new AppError('cross_site_request', {
         message: 'send it from the same origin, or identify with a bearer token',
       });
@@ -67,6 +67,11 @@ export function authenticate(options: AuthenticateOptions): RequestHandler {
     const identified = after(found, (identity) => identify(req, address, identity));
     return after(identified, () => next());
   };
+}
+
+/** The request as it is about cookies. */
+function cookieUse(req: Request): CookieUse {
+  return { method: req.method, headers: req.headers, ownOrigin: `${req.protocol}://${req.headers.host}` };
 }
 
 function bearerToken(req: Request): string | undefined {

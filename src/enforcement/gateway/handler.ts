@@ -1,5 +1,6 @@
 /** The gateway on the road of a request: its one reading, its route, its limit, the decision, and the upstream. */
 import type { Request, RequestHandler, Response } from 'express';
+import type { Principal } from '../../policy/ability.ts';
 import type { MatchedRoute } from '../../policy/routes/route-table.ts';
 import type { Signer } from '../../signing/sign.ts';
 import { type Admitter, admit } from './admit.ts';
@@ -8,7 +9,7 @@ import { findRoute, noRoute } from './find-route.ts';
 import { type ForwardParts, forward, hasBody } from './forward.ts';
 import { identityHeaders } from './identity-headers.ts';
 import type { RouteLimits } from './limits.ts';
-import { type ReadBody, readForDecision } from './read-body.ts';
+import { type BodyRead, type ReadBody, readForDecision } from './read-body.ts';
 import { headerReader, hostOf, refuseMethodOverride } from './request-facts.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
 
@@ -32,22 +33,11 @@ export interface Passing {
  */
 export function gatewayHandler(parts: GatewayParts): RequestHandler {
   return async (req, res) => {
-    const snapshot = await parts.gatekeeper.pin(req, res);
-    const { matched, target, host } = readPassing(req, snapshot.routes);
+    const admitted = await admitPassing(parts, req, res, 'first');
+    const { matched, target, host, principal, revision, body } = admitted;
     const { upstream } = matched.route;
     if (!upstream) throw noRoute();
-    await parts.limits.count(req, res, matched.route.route);
-    // Those who could never enter are turned away before their body is read.
-    const body = matched.route.needsBody ? await readForDecision(parts.readBody, req, res) : undefined;
-    const principal = await admit(parts, req, snapshot, {
-      matched,
-      method: req.method,
-      query: target.query,
-      header: headerReader(req),
-      body: body?.value,
-    });
-    const told = { route: matched.route, principal, revision: snapshot.revision };
-    const identity = await identityHeaders(parts.signer, req, told);
+    const identity = await identityHeaders(parts.signer, req, { route: matched.route, principal, revision });
     const headers = upstreamHeaders(req, { identity, isSecure: parts.isSecure(req), host });
     if (body) {
       delete headers['transfer-encoding'];
@@ -57,14 +47,57 @@ export function gatewayHandler(parts: GatewayParts): RequestHandler {
   };
 }
 
+/** A request that may pass. */
+export interface Admitted extends Passing {
+  principal: Principal;
+  revision: number;
+  body: BodyRead | undefined;
+}
+
+/** The request with whoever may send it. Throws what refuses it; one that is asked about again is not counted again. */
+export async function admitPassing(
+  parts: GatewayParts,
+  req: Request,
+  res: Response,
+  time: 'first' | 'again',
+): Promise<Admitted> {
+  const snapshot = await parts.gatekeeper.pin(req, res);
+  const passing = readPassing(req, snapshot.routes);
+  const { matched, target } = passing;
+  // Without an upstream it is for forward-auth alone.
+  if (!matched.route.upstream) throw noRoute();
+  if (time === 'first') await parts.limits.count(req, res, matched.route.route);
+  const body = matched.route.needsBody ? await bodyFor(parts, req, res, matched) : undefined;
+  const principal = await admit(parts, req, snapshot, {
+    matched,
+    method: req.method,
+    query: target.query,
+    header: headerReader(req),
+    body: body?.value,
+  });
+  return { ...passing, principal, revision: snapshot.revision, body };
+}
+
 /** The request in its one reading, with its route. Throws `not_found`, `invalid_request`. */
-export function readPassing(req: Request, routes: Parameters<typeof findRoute>[0]): Passing {
+function readPassing(req: Request, routes: Parameters<typeof findRoute>[0]): Passing {
   const target = canonicalTarget(req.url);
   const host = hostOf(req);
   refuseMethodOverride(req);
   const matched = findRoute(routes, { host, method: req.method, segments: target.segments });
   if (!matched) throw noRoute();
   return { matched, target, host: req.headers.host ?? host };
+}
+
+/** Those who could never enter are turned away before their body is read. */
+async function bodyFor(
+  { gatekeeper, readBody }: GatewayParts,
+  req: Request,
+  res: Response,
+  { route: { route } }: MatchedRoute,
+): Promise<BodyRead | undefined> {
+  const { action = '', resource = '' } = route;
+  await gatekeeper.requirePossible(req, res, { action, resource });
+  return readForDecision(readBody, req, res);
 }
 
 /** Whoever waits to be asked for the body is asked once it may come. */
