@@ -16,6 +16,7 @@ import { down as dropCedar, up as makeCedar } from './0013-cedar.ts';
 import { down as dropShadow, up as makeShadow } from './0014-shadow.ts';
 import { down as dropSigningKeys, up as makeSigningKeys } from './0015-signing-keys.ts';
 import { down as dropEntityChanges, up as makeEntityChanges } from './0017-entity-changes.ts';
+import { down as dropIdentities, up as makeIdentities } from './0018-identities.ts';
 
 const migrations: Record<string, Knex.Migration> = {
   '0001-foundation': { up: makeFoundation, down: dropFoundation },
@@ -34,6 +35,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0014-shadow': { up: makeShadow, down: dropShadow },
   '0015-signing-keys': { up: makeSigningKeys, down: dropSigningKeys },
   '0017-entity-changes': { up: makeEntityChanges, down: dropEntityChanges },
+  '0018-identities': { up: makeIdentities, down: dropIdentities },
 };
 
 /** What knex asks for migrations, in the app and on its command line. */

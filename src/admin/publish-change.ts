@@ -18,6 +18,7 @@ import type { Transaction } from '../storage/postgres.ts';
 import { casesBrokenBy } from './broken-cases.ts';
 import { giverOf } from './giver.ts';
 import { guardPublication } from './guard-escalation.ts';
+import { guardIdentities } from './guard-identities.ts';
 import { refreshCaller } from './under-lock.ts';
 
 /** What every change of the policy may be asked with. */
@@ -69,7 +70,9 @@ export async function publishChange(services: Services, request: ChangeRequest):
     ...(alongside && { alongside }),
     dryRun,
     guard: async (planned, trx) => {
-      await guardPublication(giverOf(services, req, planned.before), planned, trx);
+      const giver = giverOf(services, req, planned.before);
+      await guardPublication(giver, planned, trx);
+      await guardIdentities(giver, planned);
       await refuseLockOut(trx, planned.before, planned.after);
       await guard?.(planned);
       broken = await casesBrokenBy(services, planned);

@@ -63,6 +63,7 @@ export class ResourceTypeRow extends PolicyRow {
   declare source: string | null;
   declare evaluator: string;
   declare shadow: string | null;
+  declare identity: ResourceType['identity'] | null;
 }
 
 export class CaseRow extends PolicyRow {
@@ -140,8 +141,10 @@ export function resourceTypeColumns({
   source,
   evaluator,
   shadow,
+  identity,
 }: ResourceType): Record<string, unknown> {
-  return { type, description, actions, attributes, source, evaluator, shadow: shadow ?? null };
+  const optional = { shadow: shadow ?? null, identity: identity ?? null };
+  return { type, description, actions, attributes, source, evaluator, ...optional };
 }
 
 /** The columns of a part that is kept as it is: a case, a piece of Cedar. */
@@ -162,5 +165,6 @@ export function toResourceType(row: ResourceTypeRow): ResourceType {
     source: row.source,
     evaluator: row.evaluator,
     ...(row.shadow !== null && { shadow: row.shadow }),
+    ...(row.identity && { identity: row.identity }),
   };
 }
