@@ -62,6 +62,7 @@ function firstSteps({ logger, metrics, isSecure }: Services): RequestHandler[] {
   return [requestLog(logger), timeRequests(metrics), securityHeaders(isSecure)];
 }
 
-function identify({ sessions, apiKeys, allowedOrigins, isSecure }: Services): RequestHandler {
-  return authenticate({ sessions, apiKeys, allowedOrigins, isSecure });
+function identify({ sessions, apiKeys, issuers, live, allowedOrigins, isSecure }: Services): RequestHandler {
+  const known = issuers.isEmpty ? {} : { issuers, live };
+  return authenticate({ sessions, apiKeys, ...known, allowedOrigins, isSecure });
 }
