@@ -63,6 +63,5 @@ function firstSteps({ logger, metrics, isSecure }: Services): RequestHandler[] {
 }
 
 function identify({ sessions, apiKeys, issuers, live, allowedOrigins, isSecure }: Services): RequestHandler {
-  const known = issuers.isEmpty ? {} : { issuers, live };
-  return authenticate({ sessions, apiKeys, ...known, allowedOrigins, isSecure });
+  return authenticate({ sessions, apiKeys, issuers, live, allowedOrigins, isSecure });
 }
