@@ -53,7 +53,7 @@ export function remotePoint(
   onCall: (outcome: CallOutcome) => void = () => {},
 ): RemotePoint {
   const agent = agentFor(settings);
-  const breaker = new CircuitBreaker(BREAKER);
+  const breaker = new CircuitBreaker({ ...BREAKER, probeMs: settings.timeoutMs });
   const headers: Record<string, string> =
     settings.authorization === undefined ? {} : { authorization: settings.authorization };
   const base = settings.url.replace(/\/+$/, '');
