@@ -123,6 +123,16 @@ describe('castellan/client', () => {
       },
       'unreachable',
     ],
+    [
+      'true, and an error',
+      (_, res) => res.end('{"decision":true,"context":{"error":{"message":"half of it is lost"}}}'),
+      'not_accepted',
+    ],
+    [
+      'true, and an error that is a text',
+      (_, res) => res.end('{"decision":true,"context":{"error":"lost"}}'),
+      'not_accepted',
+    ],
     ['true with 403', (_, res) => res.writeHead(403).end('{"decision":true}'), 'not_accepted'],
     ['true with 503', (_, res) => res.writeHead(503).end('{"decision":true}'), 'unreachable'],
     [

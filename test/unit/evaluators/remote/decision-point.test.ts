@@ -146,6 +146,16 @@ describe('another decision point', () => {
       /could not decide: no such type/,
     ],
     [
+      'true, and an error',
+      (res) => json(res, { decision: true, context: { error: { message: 'half of the policy is lost' } } }),
+      /could not decide: half of the policy is lost/,
+    ],
+    [
+      'true, and an error that is a text',
+      (res) => json(res, { decision: true, context: { error: 'x' } }),
+      /could not/,
+    ],
+    [
       'that it changes to another protocol, and nothing more',
       (res) =>
         res.socket?.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'),
