@@ -35,6 +35,7 @@ export async function guardPublication(
 ): Promise<void> {
   const { before, after, diff } = publication;
   await guardRetyping(giver, before, after, diff);
+  await guardShadows(giver, publication);
   await guardCedar(giver, publication);
   await guardRoutes(giver, publication);
   const touched = [...diff.rules.removed, ...diff.rules.changed.map((change) => change.before)];
@@ -77,6 +78,15 @@ async function guardRetyping(
       retyped.length > 0
         ? `rules that read ${retyped.join(', ')} of ${type} would mean something else`
         : undefined;
+    await requireNoGap(giver, before, gap, { type: 'castellan.policy', attributes: {} });
+  }
+}
+
+/** A shadow is told of every decision about the type, with all attributes: whoever names one may `escalate` on the policy. */
+async function guardShadows(giver: Giver, { before, after }: Publication): Promise<void> {
+  for (const { type, shadow } of after.types.values()) {
+    if (shadow === before.types.get(type)?.shadow) continue;
+    const gap = `another evaluator would be told of what is asked about ${type}, or be told no more`;
     await requireNoGap(giver, before, gap, { type: 'castellan.policy', attributes: {} });
   }
 }

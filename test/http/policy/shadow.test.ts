@@ -158,4 +158,31 @@ describe('a shadow', () => {
       .map((one: { type: string }) => one.type);
     assert.deepEqual(kept.sort(), ['thing-hangs', 'thing-meddles', 'thing-throws']);
   });
+
+  it('attack: whoever may change types, without escalate, has everything that is asked told to an engine of their own', async () => {
+    const admin = await logIn(gateway, 'admin');
+    const before = gateway.services.live.snapshot.revision;
+    const attempts = [
+      await admin.patch(`${typesPath}/document`, { shadow: 'meddles' }),
+      await admin.patch(`${typesPath}/thing-throws`, { shadow: 'meddles' }),
+      await admin.patch(`${typesPath}/thing-throws`, { shadow: null }),
+      await admin.post(typesPath, { type: 'thing-new', actions: ['read'], shadow: 'meddles' }),
+      await admin.post('/api/v1/admin/policy/import', {
+        version: 1,
+        resourceTypes: [{ type: 'thing-new', actions: ['read'], shadow: 'meddles' }],
+      }),
+    ];
+    for (const answer of attempts) assertProblem(answer, 403, 'privilege_escalation');
+    assert.equal(gateway.services.live.snapshot.revision, before);
+  });
+
+  it('is none of the types that the gateway asks about itself: it would be told who everybody is', async () => {
+    for (const type of ['user', 'castellan.api-key'])
+      assertProblem(
+        await root.patch(`${typesPath}/${type}`, { shadow: 'meddles' }),
+        422,
+        'policy_invalid',
+        '/shadow',
+      );
+  });
 });
