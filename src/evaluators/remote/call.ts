@@ -18,17 +18,24 @@ export class RemoteError extends Error {
   readonly retry: boolean;
   /** Whether it is the other side that fails, and not what it was asked. */
   readonly isFailure: boolean;
+  /** Whether it does not take what it was asked, or not so much at once. */
+  readonly isRefused: boolean;
 
-  constructor(message: string, options: { retry?: boolean; isFailure?: boolean; cause?: unknown } = {}) {
+  constructor(
+    message: string,
+    options: { retry?: boolean; isFailure?: boolean; isRefused?: boolean; cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause });
     this.retry = options.retry ?? false;
     this.isFailure = options.isFailure ?? true;
+    this.isRefused = options.isRefused ?? false;
   }
 }
 
 /** The other side may be wrong or hostile; memory is ours. A batch of 50 answers with reasons is far below it. */
 const MOST_BYTES = 1024 * 1024;
 const AWAY = [502, 503, 504];
+const REFUSED = [400, 413, 422];
 
 /**
  * The JSON of a 200. Throws RemoteError for everything else; redirects are not followed. It settles when the signal is
@@ -105,7 +112,10 @@ function answerOf({ statusCode = 0 }: IncomingMessage, text: string): unknown {
   if (statusCode >= 300 && statusCode < 400)
     throw new RemoteError(`it answered ${statusCode}; redirects are not followed`);
   if (statusCode !== 200)
-    throw new RemoteError(`it answered ${statusCode}`, { isFailure: statusCode >= 500 });
+    throw new RemoteError(`it answered ${statusCode}`, {
+      isFailure: statusCode >= 500,
+      isRefused: REFUSED.includes(statusCode),
+    });
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -1,6 +1,9 @@
 /** A second evaluator beside the first: what it says is told, and changes nothing. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Client, eventually, logIn, startGateway, type TestGateway } from '../../harness.ts';
@@ -22,6 +25,13 @@ const evaluators = {
 
 describe('a shadow', () => {
   const folder = mkdtempSync(join(tmpdir(), 'castellan-shadows-'));
+  /** Another decision point, which fails at everything but vaults. */
+  const other = createServer(async (req, res) => {
+    const chunks = [];
+    for await (const chunk of req) chunks.push(chunk);
+    const isVault = Buffer.concat(chunks).includes('"type":"vault"');
+    res.writeHead(isVault ? 200 : 500).end('{"decision":true}');
+  });
   let gateway: TestGateway;
   let root: Client;
 
@@ -31,8 +41,11 @@ describe('a shadow', () => {
       writeFileSync(file, `export default { name: '${name}', ${body} };`);
       return file;
     });
+    other.listen(0, '127.0.0.1');
+    await once(other, 'listening');
     gateway = await startGateway({
       env: {
+        AUTHZEN_REMOTE_URL: `http://127.0.0.1:${(other.address() as AddressInfo).port}`,
         EVALUATORS: modules.join(','),
         SHADOW_TIMEOUT_MS: '30',
         SHADOW_CONCURRENCY: '2',
@@ -59,6 +72,7 @@ describe('a shadow', () => {
   });
   after(async () => {
     await gateway.close();
+    other.close();
     rmSync(folder, { recursive: true });
   });
 
@@ -118,6 +132,21 @@ describe('a shadow', () => {
     assert.ok(body.evaluations.every(({ decision }: { decision: boolean }) => decision));
     assert.equal(await count('hangs', 'dropped'), 15);
     await eventually('the others are given up', async () => (await count('hangs', 'doubt')) === 5);
+  });
+
+  it('that fails again and again does not keep the same engine from deciding elsewhere', async () => {
+    const parts = { actions: ['read'], attributes: { id: { type: 'string' } } };
+    ok(await root.post(typesPath, { type: 'thing-watched', ...parts, shadow: 'authzen-remote' }), 201);
+    ok(await root.post(typesPath, { type: 'vault', ...parts, evaluator: 'authzen-remote' }), 201);
+    for (let asked = 1; asked <= 6; asked++) {
+      await ask('watched', 'read');
+      await eventually('it is counted', async () => (await count('authzen-remote', 'doubt')) === asked);
+    }
+    const subject = { type: 'user', id: demoId(3) };
+    const asked = { subject, action: { name: 'read' }, resource: { type: 'vault', id: '1' } };
+    assert.equal(ok(await root.post('/access/v1/evaluation', asked)).body.decision, true);
+    assert.match(JSON.stringify(ok(await root.get('/readyz')).body), /"authzen-remote"[^}]*"asked"/);
+    ok(await root.delete(`${typesPath}/thing-watched`), 204);
   });
 
   it('that meddles with what it is given changes nothing of the request', async () => {

@@ -191,6 +191,32 @@ describe('another decision point', () => {
     );
   });
 
+  for (const status of [400, 413, 422])
+    it(`attack: a question that it answers ${status} is asked together with those of others, who are denied`, async () => {
+      const isBad = ({ resource }: Question) => resource.id === 'bad';
+      answer = (res, one, count) =>
+        [one.body].flatMap((body) => body.evaluations ?? body).some(isBad)
+          ? json(res, {}, status)
+          : allows(res, one, count);
+      const point = pointWith();
+      const asked = await Promise.allSettled(['1', 'bad', '3'].map((id) => point.ask(question(id))));
+      assert.deepEqual(
+        asked.map((one) => (one.status === 'fulfilled' ? one.value.allow : String(one.reason))),
+        [true, `Error: the other decision point: it answered ${status}`, true],
+      );
+      assert.deepEqual(
+        received.map(({ path }) => path.split('/').at(-1)),
+        ['evaluations', 'evaluation', 'evaluation', 'evaluation'],
+      );
+    });
+
+  it('is not asked one by one when it does not know us: that would be refused as often', async () => {
+    answer = (res) => json(res, {}, 401);
+    const point = pointWith();
+    await Promise.allSettled(['1', '2', '3'].map((id) => point.ask(question(id))));
+    assert.equal(received.length, 1);
+  });
+
   it('cannot send us elsewhere: a redirect is not followed', async () => {
     answer = (res, { path }) =>
       path === '/elsewhere'
