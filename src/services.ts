@@ -24,7 +24,8 @@ import { REMOTE } from './evaluators/authzen-remote.ts';
 import { decisionsAt } from './evaluators/decisions-at.ts';
 import { makeEvaluators, namesWith } from './evaluators/index.ts';
 import { openEvaluators } from './evaluators/open.ts';
-import type { RemotePoint } from './evaluators/remote/decision-point.ts';
+import type { CallOutcome, RemotePoint } from './evaluators/remote/decision-point.ts';
+import { openRemote } from './evaluators/remote/open.ts';
 import { jsonBodyReader } from './http/json-body.ts';
 import { type Metrics, makeMetrics } from './http/metrics.ts';
 import type { Check } from './http/operations.ts';
@@ -103,7 +104,8 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   const entities = new LiveEntities({ db });
   const sources = sourcesOf(config);
   await checkSources(db, sources);
-  const more = await openEvaluators(config, (outcome) => metrics.remoteCalls.inc({ outcome }));
+  const onRemoteCall = (outcome: CallOutcome) => metrics.remoteCalls.inc({ outcome });
+  const more = await openEvaluators(config, onRemoteCall);
   const evaluatorNames = namesWith(more);
   const upgrades = new Upgrades();
   const targets = makeTargets((origin, isUp) =>
@@ -124,8 +126,10 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   const decisionLog = openDecisionLog(config, storage, logger, metrics);
   const evaluators = makeEvaluators({ abilityOf, ...more });
   const disagreements = openDisagreementLog(config, db, logger);
+  // With connections and a circuit of its own: what is only watched must not keep what decides from being asked.
+  const shadowRemote = openRemote(config, onRemoteCall);
   const shadow = shadows({
-    evaluators,
+    evaluators: makeEvaluators({ abilityOf, ...more, remote: shadowRemote }),
     ...config.shadow,
     onOutcome: (evaluator, outcome) => metrics.shadowDecisions.inc({ evaluator, outcome }),
     onDisagreement: (disagreement) => disagreements.note(disagreement),
@@ -256,6 +260,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       await decisionLog.close();
       await disagreements.close();
       more.remote?.close();
+      shadowRemote?.close();
       await feed.close();
       await shared.close();
     },

@@ -18,6 +18,7 @@ import type { Giver } from './giver.ts';
 import { cedarGap, guardCedar } from './guard-cedar.ts';
 import { guardDenies, rewiredRoles } from './guard-denies.ts';
 import { guardRoutes } from './guard-routes.ts';
+import { unseenAttributesGap, unseenGap } from './guard-unseen.ts';
 import {
   compiled,
   requireHolds,
@@ -35,6 +36,7 @@ export async function guardPublication(
 ): Promise<void> {
   const { before, after, diff } = publication;
   await guardRetyping(giver, before, after, diff);
+  await guardShadows(giver, publication);
   await guardCedar(giver, publication);
   await guardRoutes(giver, publication);
   const touched = [...diff.rules.removed, ...diff.rules.changed.map((change) => change.before)];
@@ -77,6 +79,15 @@ async function guardRetyping(
       retyped.length > 0
         ? `rules that read ${retyped.join(', ')} of ${type} would mean something else`
         : undefined;
+    await requireNoGap(giver, before, gap, { type: 'castellan.policy', attributes: {} });
+  }
+}
+
+/** A shadow is told of every decision about the type, with all attributes: whoever names one may `escalate` on the policy. */
+async function guardShadows(giver: Giver, { before, after }: Publication): Promise<void> {
+  for (const { type, shadow } of after.types.values()) {
+    if (shadow === before.types.get(type)?.shadow) continue;
+    const gap = `another evaluator would be told of what is asked about ${type}, or be told no more`;
     await requireNoGap(giver, before, gap, { type: 'castellan.policy', attributes: {} });
   }
 }
@@ -137,6 +148,7 @@ export async function guardGift(
 ): Promise<void> {
   await requireAssign(giver, snapshot, role);
   await requireHolds(giver, snapshot, rulesOfRole(snapshot, role).flatMap(givesOrDenies), target);
+  await requireNoGap(giver, snapshot, unseenGap(giver, snapshot, [role]), target);
 }
 
 /** Taking a role away: being allowed to assign it, and holding everything that is free or gone then. */
@@ -148,6 +160,7 @@ export async function guardTaking(
 ): Promise<void> {
   await requireAssign(giver, snapshot, role);
   await requireHolds(giver, snapshot, rulesOfRole(snapshot, role).flatMap(takesOrGives), target);
+  await requireNoGap(giver, snapshot, unseenGap(giver, snapshot, [role]), target);
 }
 
 /** Nobody changes the roles of somebody stronger; and rules elsewhere may ask for the roles that an account has. */
@@ -190,9 +203,27 @@ export async function guardAccount(
   ...targets: Target[]
 ): Promise<void> {
   const { rules } = makeAbilityToCome(snapshot, account, Date.now());
-  const own: Target = { type: 'user', attributes: { ...account.attributes, id: account.id } };
+  const own = accountTarget(account);
   await requireHolds(giver, snapshot, rules, own, ...targets);
-  await requireNoGap(giver, snapshot, cedarGap(giver, snapshot, account), own, ...targets);
+  const gap = cedarGap(giver, snapshot, account) ?? unseenGap(giver, snapshot, account.roles);
+  await requireNoGap(giver, snapshot, gap, own, ...targets);
+}
+
+/** Changing an account: everything that it can do, as it was and as it becomes; `before` is none where it is made. */
+export async function guardAccountChange(
+  giver: Giver,
+  snapshot: Snapshot,
+  before: Principal | undefined,
+  after: Principal,
+): Promise<void> {
+  await guardAccount(giver, snapshot, after);
+  const gap = unseenAttributesGap(snapshot, before ?? { attributes: {} }, after);
+  for (const account of [before, after])
+    if (account) await requireNoGap(giver, snapshot, gap, accountTarget(account));
+}
+
+function accountTarget({ id, attributes }: Principal): Target {
+  return { type: 'user', attributes: { ...attributes, id } };
 }
 
 /**
@@ -211,7 +242,8 @@ export async function guardApiKey(
   const principal = apiKeyPrincipal(key);
   const { rules } = makeAbilityToCome(snapshot, principal, Date.now());
   await requireHolds(giver, snapshot, rules, target);
-  await requireNoGap(giver, snapshot, cedarGap(giver, snapshot, principal), target);
+  const gap = cedarGap(giver, snapshot, principal) ?? unseenGap(giver, snapshot, principal.roles);
+  await requireNoGap(giver, snapshot, gap, target);
 }
 
 /**

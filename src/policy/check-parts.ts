@@ -137,6 +137,10 @@ function checkBuiltIns(types: ResourceType[]): Problem[] {
       ...(found.evaluator !== 'casl'
         ? [{ pointer: `${base}/evaluator`, code: 'built_in', message: 'must stay casl' }]
         : []),
+      // It would be told of everybody who asks anything: their addresses, names and attributes.
+      ...(found.shadow !== undefined
+        ? [{ pointer: `${base}/shadow`, code: 'built_in', message: 'must have none' }]
+        : []),
     ];
   });
 }
