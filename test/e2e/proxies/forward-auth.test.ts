@@ -180,6 +180,14 @@ describe('forward-auth behind a real proxy', () => {
           assert.ok((await send({ target, headers: [bearer] })).status >= 400, target);
       });
 
+      it('host case, stale authority (CVE-2026-48794, CVE-2021-41230): an application is asked for by one name', async () => {
+        // A server of another name would be chosen by the target, and the route by Host.
+        const other = await send({ target: 'http://other.test/anybody' });
+        assert.ok(other.status >= 400 && !other.seen, `${other.status}`);
+        const same = await send({ target: '/anybody', headers: [`Host: ${ASKED_HOST.toUpperCase()}:80`] });
+        assert.equal(same.status, 200);
+      });
+
       it('raw requests: each is refused, or the application sees what was decided on', async () => {
         await tryAttacks(site, proxy.url, ASKED_HOST);
       });
