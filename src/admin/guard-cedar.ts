@@ -64,7 +64,8 @@ function textOf(type: ResourceType): string {
   return partText({ ...type, description: '' });
 }
 
-function hasPolicies({ policy: { cedar } }: Snapshot): boolean {
+/** Whether Cedar is given any policies. */
+export function hasPolicies({ policy: { cedar } }: Snapshot): boolean {
   return cedar.some(({ policies = '' }) => policies.trim() !== '');
 }
 

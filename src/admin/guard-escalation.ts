@@ -168,7 +168,7 @@ async function guardRoles(
 
 /** Throws `access_denied` unless the policy lets the giver assign this role. */
 export async function requireAssign(
-  { principal, decisions }: Giver,
+  { principal, decisions, context }: Giver,
   snapshot: Snapshot,
   key: string,
 ): Promise<void> {
@@ -176,7 +176,7 @@ export async function requireAssign(
   const role = snapshot.roles.get(key);
   if (!type || !role) throw new AppError('not_found', { message: `there is no role ${key}` });
   const resource = resourceOf(type, { id: key, name: role.name, inherits: role.inherits });
-  const request = { principal, action: { name: 'assign' }, resource, context: {} };
+  const request = { principal, action: { name: 'assign' }, resource, context };
   const decision = await decisions.decide(snapshot, request, 'denied');
   if (!decision.allow) throw accessDenied(decision, `you may not assign the role ${key}: ${decision.reason}`);
 }

@@ -176,8 +176,8 @@ function refuseFields(fields: string[]): void {
   throw new AppError('fields_denied', { message: `you may not write ${fields.join(', ')}`, errors });
 }
 
-/** Facts of the request itself. What is not known is undefined. Few rules ask for the time, so it is written when asked for. */
-function contextOf(req: Request): Facts {
+/** Facts of the request itself, as of now. What is not known is undefined. Few rules ask for the time, so it is written when asked for. */
+export function contextOf(req: Request): Facts {
   const nowMs = Date.now();
   return {
     __proto__: null,

@@ -110,8 +110,7 @@ export function policyOf({ resourceTypes, roles, rules }: CaseFile, evaluator: s
       ? { ...type, attributes: { ...type.attributes, ...account?.attributes } }
       : type,
   );
-  return { resourceTypes: [...builtIn, ...types], roles, rules, cases: [], cedar: [],
-    routes: [] };
+  return { resourceTypes: [...builtIn, ...types], roles, rules, cases: [], cedar: [], routes: [] };
 }
 
 /** The request of a case, as it is asked under a snapshot. */

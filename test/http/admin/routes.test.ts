@@ -132,8 +132,8 @@ describe('/admin/routes', () => {
     assert.equal(await ids('host=b.example.com'), 'b');
     assert.equal(await ids('resource=order'), 'e');
     assert.equal(await ids('action=update'), 'c');
-    assert.equal(await ids('public=true'), 'd');
-    assert.equal(await ids('public=false&action=read'), 'abe');
+    assert.equal(await ids('public=true'), 'dpress');
+    assert.equal(await ids('public=false&action=read'), 'abepress-proof');
     assertProblem(await root.get(`${path}?path=x`), 400, 'invalid_request', '/query/path');
   });
 
