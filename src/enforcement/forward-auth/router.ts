@@ -20,7 +20,8 @@ export interface ForwardAuthParts extends Admitter, Omit<AuthenticateOptions, 'i
 
 /** `/forward-auth/{nginx,traefik,caddy,haproxy,envoy}`: believed from `TRUSTED_PROXIES` alone. */
 export function forwardAuthRouter(parts: ForwardAuthParts): Router {
-  const router = Router();
+  // In one spelling, so that a proxy which is to keep clients away from it can.
+  const router = Router({ caseSensitive: true });
   for (const contract of contracts)
     router.use(`${FORWARD_AUTH}/${contract.name}`, within(contract, answerWith(contract, parts)));
   return router;
@@ -66,7 +67,7 @@ async function identified(
   const { method, host, isSecure } = original;
   const asked = {
     // A WebSocket is opened by a GET, and may be told to do anything then.
-    method: req.headers.upgrade === undefined ? method : 'POST',
+    method: opensWebSocket(req) ? 'POST' : method,
     headers: req.headers,
     ownOrigin: `${isSecure ? 'https' : 'http'}://${host}`,
   };
@@ -74,6 +75,11 @@ async function identified(
     throw new AppError('cross_site_request', {
       message: 'send it from the same origin, or identify with a bearer token',
     });
+}
+
+/** Most proxies keep `Upgrade` to themselves, as they must; what every handshake has besides is end to end (RFC 6455, 4.1). */
+function opensWebSocket({ headers }: Request): boolean {
+  return headers.upgrade !== undefined || headers['sec-websocket-version'] !== undefined;
 }
 
 async function decide(

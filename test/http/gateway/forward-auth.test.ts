@@ -175,13 +175,22 @@ describe('forward-auth', () => {
     const evil = await client.get(path, { ...headers, cookie, origin: 'http://evil.test' });
     assertProblem(evil, 403, 'cross_site_request');
     const get = asks['nginx']?.('GET', '/reports/may') ?? { path: '', headers: {} };
-    const socket = { ...get.headers, cookie, origin: 'http://evil.test', upgrade: 'websocket' };
-    assertProblem(await client.get(get.path, socket), 403, 'cross_site_request');
+    for (const name of ['upgrade', 'sec-websocket-version']) {
+      const socket = { ...get.headers, cookie, origin: 'http://evil.test', [name]: 'websocket' };
+      assertProblem(await client.get(get.path, socket), 403, 'cross_site_request');
+    }
   });
 
   it('identity in the body (CVE-2025-61928): a route that reads the body is refused, since a proxy does not send it', async () => {
     const { path, headers } = asks['nginx']?.('POST', '/sized/may') ?? { path: '', headers: {} };
     assertProblem(await user.client.get(path, headers), 403, 'access_denied');
+  });
+
+  it('is at its path in one spelling, so that a proxy can keep clients away from it', async () => {
+    const { path, headers } = asks['caddy']?.('GET', '/reports/may') ?? { path: '', headers: {} };
+    assert.equal((await user.client.get(path, headers)).status, 200);
+    for (const other of [path.toUpperCase(), path.replace('caddy', 'Caddy'), path.replace('-', '%2d')])
+      assert.equal((await user.client.get(other, headers)).status, 404, other);
   });
 
   it('says which header is missing or there twice', async () => {
