@@ -11,6 +11,7 @@ import { ownOrRouted } from './enforcement/gateway/own-or-routed.ts';
 import { beforeExpress, stepsOnly } from './http/direct.ts';
 import { docsRouter } from './http/docs.ts';
 import { mountEndpoints } from './http/endpoint.ts';
+import { refuseOddFraming } from './http/framing.ts';
 import { openApiDocument } from './http/openapi.ts';
 import { operationsRouter, timeRequests } from './http/operations.ts';
 import { notFound, problemHandler } from './http/problem.ts';
@@ -24,20 +25,27 @@ import { signingEndpoints } from './signing/endpoints.ts';
 
 /** What a server calls: decisions for others at once, routes to their upstreams, all else by Express. */
 export function makeListener(services: Services): RequestListener {
-  const app = makeApp(services);
+  const oneFraming = refuseOddFraming();
+  const app = makeApp(services, oneFraming);
   const own = beforeExpress(app, {
     endpoints: authzenEndpoints(services),
-    steps: [...firstSteps(services), echoRequestId, identify(services)],
+    steps: [...firstSteps(services, oneFraming), echoRequestId, identify(services)],
     mounting: services.mounting,
     onError: problemHandler,
   });
   const { logger, metrics, live, gateway } = services;
-  const passing = [requestLog(logger), timeRequests(metrics), identify(services), gatewayHandler(gateway)];
-  return ownOrRouted(live, own, stepsOnly(app, passing, problemHandler));
+  const routed = [
+    requestLog(logger),
+    timeRequests(metrics),
+    oneFraming,
+    identify(services),
+    gatewayHandler(gateway),
+  ];
+  return ownOrRouted(live, own, stepsOnly(app, routed, problemHandler));
 }
 
 /** Express with everything on it. */
-export function makeApp(services: Services): Express {
+export function makeApp(services: Services, oneFraming = refuseOddFraming()): Express {
   const { config } = services;
   const endpoints = [
     ...accountEndpoints(services), //              /api/v1/auth, /api/v1/me
@@ -53,7 +61,7 @@ export function makeApp(services: Services): Express {
   app.set('case sensitive routing', true);
   app.set('trust proxy', config.trustedProxies.length > 0 ? config.trustedProxies : false);
 
-  app.use(...firstSteps(services));
+  app.use(...firstSteps(services, oneFraming));
   app.use(operationsRouter(services)); //          /livez /readyz /metrics
   app.use(docsRouter(openApiDocument(endpoints))); // /openapi.json /docs
   app.use(publishedTexts([publishedPolicySchema()])); // /schemas/policy.json
@@ -64,8 +72,8 @@ export function makeApp(services: Services): Express {
   return app;
 }
 
-function firstSteps({ logger, metrics, isSecure }: Services): RequestHandler[] {
-  return [requestLog(logger), timeRequests(metrics), securityHeaders(isSecure)];
+function firstSteps({ logger, metrics, isSecure }: Services, oneFraming: RequestHandler): RequestHandler[] {
+  return [requestLog(logger), timeRequests(metrics), securityHeaders(isSecure), oneFraming];
 }
 
 function identify({ sessions, apiKeys, allowedOrigins, isSecure }: Services): RequestHandler {
