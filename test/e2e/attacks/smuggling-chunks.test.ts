@@ -100,8 +100,11 @@ describe('request smuggling in chunks', () => {
 
   it('versions that are none, and chunks in a version without them, are refused', async () => {
     const { attack } = await field();
-    for (const version of ['2.0', '1.2', '1.10', '0.9', '3.0', '1.1x', '1', '11'])
+    for (const version of ['2.0', '1.2', '1.10', '0.9', '3.0', '1.1x', '1', '11']) {
       assertRefused(await attack(keeping([TE], `0\r\n\r\n${hidden}`, version)), version);
+      const alone = rawRequest('/open/a').replace('HTTP/1.1', `HTTP/${version}`);
+      assertRefused(await attack(alone), `${version} without a body`);
+    }
     assertRefused(await attack(keeping([TE], `0\r\n\r\n${hidden}`, '1.0')), 'chunks in 1.0');
     assertRefused(await attack(`GET /open/a\r\n\r\n${hidden}`), 'no version');
   });

@@ -1,11 +1,16 @@
 /** Request smuggling: bytes that one server takes for a body and the next for a request. */
+import assert from 'node:assert/strict';
 import { rawRequest } from '../../http/gateway/upstream.ts';
 import { assertRefused, field } from './field.ts';
 import { hidden, keeping, TE } from './smuggled.ts';
 
 async function refuse(cases: readonly (readonly string[])[], after: string): Promise<void> {
   const { attack } = await field();
-  for (const headers of cases) assertRefused(await attack(keeping(headers, after)), JSON.stringify(headers));
+  for (const headers of cases) {
+    const outcome = await attack(keeping(headers, after));
+    assertRefused(outcome, JSON.stringify(headers));
+    assert.equal(outcome.answer.match(/HTTP\/1\.1 /g)?.length, 1, `what follows ${headers} was answered`);
+  }
 }
 
 describe('request smuggling', () => {
