@@ -1,14 +1,16 @@
 /** The whole URL space on one screen. */
 import type { RequestListener } from 'node:http';
-import express, { type Express, type RequestHandler } from 'express';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import { accountEndpoints } from './accounts/endpoints.ts';
 import { adminEndpoints } from './admin/endpoints.ts';
 import { authzenEndpoints } from './authzen/endpoints.ts';
 import { echoRequestId } from './authzen/request-id.ts';
 import { demoEndpoints } from './demo/endpoints.ts';
+import { forwardAuthRouter } from './enforcement/forward-auth/router.ts';
 import { gatewayHandler } from './enforcement/gateway/handler.ts';
 import { ownOrRouted } from './enforcement/gateway/own-or-routed.ts';
-import { beforeExpress, stepsOnly } from './http/direct.ts';
+import { openWebSocket } from './enforcement/gateway/upgrades.ts';
+import { beforeExpress, stepsOnly, type UpgradeListener, upgradeListener } from './http/direct.ts';
 import { docsRouter } from './http/docs.ts';
 import { mountEndpoints } from './http/endpoint.ts';
 import { refuseOddFraming } from './http/framing.ts';
@@ -24,24 +26,32 @@ import { authenticate } from './sessions/authenticate.ts';
 import { signingEndpoints } from './signing/endpoints.ts';
 
 /** What a server calls: decisions for others at once, routes to their upstreams, all else by Express. */
-export function makeListener(services: Services): RequestListener {
+export function makeHandlers(services: Services): { request: RequestListener; upgrade: UpgradeListener } {
   const oneFraming = refuseOddFraming();
   const app = makeApp(services, oneFraming);
+  const { logger, metrics, live, gateway, upgrades, allowedOrigins, isSecure } = services;
+  const log = requestLog(logger);
   const own = beforeExpress(app, {
     endpoints: authzenEndpoints(services),
     steps: [...firstSteps(services, oneFraming), echoRequestId, identify(services)],
     mounting: services.mounting,
     onError: problemHandler,
   });
-  const { logger, metrics, live, gateway } = services;
-  const routed = [
-    requestLog(logger),
-    timeRequests(metrics),
-    oneFraming,
-    identify(services),
-    gatewayHandler(gateway),
-  ];
-  return ownOrRouted(live, own, stepsOnly(app, routed, problemHandler));
+  const passing = [log, timeRequests(metrics), oneFraming, identify(services), gatewayHandler(gateway)];
+  // An upstream's answer has its own; what the gateway says itself has ours.
+  const secured = securityHeaders(isSecure);
+  const ownProblem: ErrorRequestHandler = (thrown, req, res, next) =>
+    secured(req, res, () => problemHandler(thrown, req, res, next));
+  const webSockets = { ...gateway, identify: identify(services), allowedOrigins };
+  return {
+    request: ownOrRouted(live, own, stepsOnly(app, passing, ownProblem)),
+    upgrade: upgradeListener(
+      app,
+      [log, oneFraming],
+      (asked) => openWebSocket(webSockets, upgrades, asked),
+      problemHandler,
+    ),
+  };
 }
 
 /** Express with everything on it. */
@@ -65,6 +75,7 @@ export function makeApp(services: Services, oneFraming = refuseOddFraming()): Ex
   app.use(operationsRouter(services)); //          /livez /readyz /metrics
   app.use(docsRouter(openApiDocument(endpoints))); // /openapi.json /docs
   app.use(publishedTexts([publishedPolicySchema()])); // /schemas/policy.json
+  app.use(forwardAuthRouter({ ...services, ...services.gateway })); // /forward-auth
   app.use('/access/v1', echoRequestId);
   app.use(identify(services));
   mountEndpoints(app, endpoints, services.mounting);
@@ -76,6 +87,6 @@ function firstSteps({ logger, metrics, isSecure }: Services, oneFraming: Request
   return [requestLog(logger), timeRequests(metrics), securityHeaders(isSecure), oneFraming];
 }
 
-function identify({ sessions, apiKeys, allowedOrigins, isSecure }: Services): RequestHandler {
-  return authenticate({ sessions, apiKeys, allowedOrigins, isSecure });
+function identify({ sessions, apiKeys, issuers, live, allowedOrigins, isSecure }: Services): RequestHandler {
+  return authenticate({ sessions, apiKeys, issuers, live, allowedOrigins, isSecure });
 }

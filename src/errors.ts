@@ -8,6 +8,7 @@ export const errorTable = {
   access_denied: { status: 403, title: 'This principal may not do that' },
   fields_denied: { status: 403, title: 'This principal may not touch these fields' },
   privilege_escalation: { status: 403, title: 'Nobody gives what they do not hold' },
+  untrusted_proxy: { status: 403, title: 'This proxy is not trusted' },
   cross_site_request: { status: 403, title: 'A change identified by cookie must come from this site' },
   not_found: { status: 404, title: 'There is no such resource' },
   method_not_allowed: { status: 405, title: 'This path does not answer that method' },

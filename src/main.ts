@@ -4,14 +4,16 @@ import { type AddressInfo, createServer } from 'node:net';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { demoAccounts, seedDemo } from '../seeds/demo.ts';
-import { makeListener } from './app.ts';
+import { makeHandlers } from './app.ts';
 import { failureLine } from './cli/failure-line.ts';
 import { type Config, loadConfig } from './config.ts';
+import { startPress, withPressOn } from './demo/press-process.ts';
 import { namesWith } from './evaluators/index.ts';
 import { openEvaluators } from './evaluators/open.ts';
 import { publicUrlOf } from './http/public-url.ts';
 import { makeServer } from './http/server.ts';
 import { beginPolicy } from './policy/begin.ts';
+import type { Policy } from './policy/policy.ts';
 import { makeServices, openStorage } from './services.ts';
 import { mayChangeTrail } from './storage/gateway-role.ts';
 import type { Database } from './storage/postgres.ts';
@@ -33,13 +35,26 @@ async function serve(config: Config): Promise<void> {
     const storage = await openStorage(config, (line) => logger.debug(line));
     open.unshift(storage);
     if (await mayChangeTrail(storage.db)) logger.warn(TRAIL_WARNING);
-    await beginPolicy(storage.db, { demo: config.demo, evaluators });
+    const prepare = (policy: Policy) =>
+      config.demo ? withPressOn(policy, config.port) : Promise.resolve(policy);
+    await beginPolicy(storage.db, { demo: config.demo, evaluators, prepare });
     if (config.demo && (await isDemoUnseeded(storage.db))) await seedDemo(storage.db, config.password);
     const services = await makeServices(config, storage, logger);
     open.unshift(services);
-    const server = await listen(config, makeListener(services));
-    open.unshift({ close: () => closeServer(server, config.shutdownGraceMs) });
+    const { request, upgrade } = makeHandlers(services);
+    const server = await listen(config, request);
+    services.upgrades.attach(server, upgrade);
+    open.unshift({
+      close: () => {
+        // They would go on for ever.
+        services.upgrades.close();
+        return closeServer(server, config.shutdownGraceMs);
+      },
+    });
     const { port } = server.address() as AddressInfo;
+    const press =
+      config.demo && (await startPress(services.live.snapshot.policy, `http://127.0.0.1:${port}`));
+    if (press) open.unshift(press);
     printWelcome(publicUrlOf(config, port), config.demo && (await hasDemoAccounts(storage.db)));
     await asked;
   } finally {

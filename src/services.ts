@@ -15,6 +15,7 @@ import { checkSources } from './enforcement/check-sources.ts';
 import { gatekeeper } from './enforcement/gatekeeper.ts';
 import { routeLimits } from './enforcement/gateway/limits.ts';
 import { makeTargets } from './enforcement/gateway/targets.ts';
+import { Upgrades } from './enforcement/gateway/upgrades.ts';
 import { makeWire } from './enforcement/gateway/wire.ts';
 import { guard } from './enforcement/guard.ts';
 import { requireAccessWith } from './enforcement/require-access.ts';
@@ -33,6 +34,7 @@ import type { TableCheck } from './policy/compile.ts';
 import { LivePolicy } from './policy/live-policy.ts';
 import { pastSnapshots } from './policy/past-snapshots.ts';
 import type { Snapshot } from './policy/snapshot.ts';
+import { LiveIssuers } from './sessions/issuers/live-issuers.ts';
 import { LiveApiKeys } from './sessions/live-api-keys.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
 import { keepRemovingOldSessions } from './sessions/remove-old.ts';
@@ -103,6 +105,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   await checkSources(db, sources);
   const more = await openEvaluators(config, (outcome) => metrics.remoteCalls.inc({ outcome }));
   const evaluatorNames = namesWith(more);
+  const upgrades = new Upgrades();
   const targets = makeTargets((origin, isUp) =>
     logger.warn({ target: origin, isUp }, isUp ? 'an upstream answers again' : 'an upstream does not answer'),
   );
@@ -112,7 +115,10 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     { evaluators: evaluatorNames, tables: tableCheck(sources) },
     logger,
     metrics,
-    (snapshot) => targets.watch(snapshot),
+    (snapshot) => {
+      targets.watch(snapshot);
+      upgrades.adopt(snapshot);
+    },
   );
   const abilityOf = abilityCache({ shared, onLookup: (tier) => metrics.abilityLookups.add(tier) });
   const decisionLog = openDecisionLog(config, storage, logger, metrics);
@@ -133,8 +139,17 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       return id;
     },
   });
+  const issuers = new LiveIssuers({
+    issuers: config.trustedIssuers,
+    db,
+    entities,
+    isInTable: (type) => sources.has(type),
+    onTrouble: (issuer, cause) =>
+      logger.warn({ err: cause, issuer }, 'the keys of an issuer cannot be had; its tokens are nobody'),
+  });
   const gate = gatekeeper({
     live,
+    issuers,
     decisions,
     minRevisionWaitMs: config.minRevisionWaitMs,
     hideForbidden: config.hideForbidden,
@@ -144,11 +159,15 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     databaseUrl: storage.databaseUrl,
     shared,
     pollMs: config.policyPollMs,
-    onChange: (change) => applyChange(change, { live, sessions, apiKeys, entities }),
+    onChange: (change) => {
+      applyChange(change, { live, sessions, apiKeys, entities });
+      if (change.kind !== 'policy') void upgrades.look();
+    },
     onGap: () => {
       sessions.forgetAll();
       apiKeys.forgetAll();
       entities.forgetAll();
+      void upgrades.look();
       void live.refresh();
     },
     onConfirmed: (revision, atMs) => void live.confirm(revision, atMs),
@@ -180,6 +199,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     feed,
     sessions,
     apiKeys,
+    issuers,
     entities,
     passwords: passwordHasher(config.password),
     abilityOf,
@@ -214,10 +234,11 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       guard: guard({ live, gatekeeper: gate }),
       readBody,
     },
+    upgrades,
     evaluatorNames,
     snapshotAt: pastSnapshots({ db, live, evaluators: evaluatorNames }),
     sources,
-    checks: healthChecks(config, { db, live, feed, shared, remote: more.remote }),
+    checks: healthChecks(config, { db, live, feed, shared, issuers, remote: more.remote }),
     refreshGauges: () => {
       metrics.revision.set(live.health().revision);
       metrics.feedLagSeconds.set(feed.health().polledMsAgo / 1000);
@@ -228,6 +249,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     close: async () => {
       oldSessions.stop();
       decisionPartitions.stop();
+      upgrades.close();
       targets.close();
       wire.close();
       await signingKeys.close();
@@ -309,6 +331,7 @@ function makeLivePolicy(
       onAdopted(snapshot);
       const unanswered = unansweredIn(config, snapshot);
       if (unanswered) logger.warn(unanswered);
+      for (const line of unnamedIn(config, snapshot)) logger.warn(line);
     },
     onFailure: (revision, cause) => {
       metrics.policyFailures.inc();
@@ -355,15 +378,26 @@ function unansweredIn({ authzenRemote }: Config, { policy }: Snapshot): string |
   return `AUTHZEN_REMOTE_URL is not set, so everything about ${types.join(', ')} is denied on this node`;
 }
 
+/** Whose tokens are nobody on this node, in words: the policy has no type for their subjects. */
+function unnamedIn({ trustedIssuers }: Config, { types }: Snapshot): string[] {
+  return trustedIssuers
+    .filter(({ principalType }) => !types.has(principalType))
+    .map(
+      ({ issuer, principalType }) =>
+        `${principalType} is no resource type of the policy, so the tokens of ${issuer} are nobody on this node`,
+    );
+}
+
 interface Checked {
   db: Database;
   live: LivePolicy;
   feed: ChangeFeed;
   shared: SharedCache;
+  issuers: LiveIssuers;
   remote: RemotePoint | undefined;
 }
 
-function healthChecks(config: Config, { db, live, feed, shared, remote }: Checked): Check[] {
+function healthChecks(config: Config, { db, live, feed, shared, issuers, remote }: Checked): Check[] {
   return [
     { name: 'postgres', check: async () => ({ ok: Boolean(await db.raw('SELECT 1').timeout(2000)) }) },
     {
@@ -397,6 +431,14 @@ function healthChecks(config: Config, { db, live, feed, shared, remote }: Checke
           },
         ]
       : []),
+    ...(issuers.isEmpty
+      ? []
+      : [
+          {
+            name: 'issuers',
+            check: () => ({ ok: true, detail: issuers.state(live.snapshot) }),
+          },
+        ]),
     ...(config.redisUrl
       ? [
           {

@@ -10,12 +10,14 @@ import knexFactory from 'knex';
 import { pino } from 'pino';
 import supertest from 'supertest';
 import { demoAccounts, seedDemo } from '../seeds/demo.ts';
-import { makeListener } from '../src/app.ts';
+import { makeHandlers } from '../src/app.ts';
 import { type Config, loadConfig } from '../src/config.ts';
+import { withPressOn } from '../src/demo/press-process.ts';
 import { namesWith } from '../src/evaluators/index.ts';
 import { openEvaluators } from '../src/evaluators/open.ts';
 import { makeServer } from '../src/http/server.ts';
 import { beginPolicy } from '../src/policy/begin.ts';
+import type { Policy } from '../src/policy/policy.ts';
 import { makeServices, openStorage, type Services } from '../src/services.ts';
 import { startEmbeddedPostgres } from '../src/storage/embedded-postgres.ts';
 
@@ -135,7 +137,9 @@ export async function startGateway({
   const storage = await openStorage(config);
   await begin(config, storage.db);
   const services = await makeServices(config, storage, pino({ level: logLevel }, sink));
-  const http = makeServer(makeListener(services), config.requestTimeoutMs);
+  const { request, upgrade } = makeHandlers(services);
+  const http = makeServer(request, config.requestTimeoutMs);
+  services.upgrades.attach(http, upgrade);
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
@@ -143,6 +147,7 @@ export async function startGateway({
     databaseUrl: url,
     logged: () => lines.join(''),
     close: async () => {
+      services.upgrades.close();
       await closeServer(http);
       await services.close();
       await storage.close();
@@ -152,7 +157,9 @@ export async function startGateway({
 
 async function begin(config: Config, db: Parameters<typeof seedDemo>[0]): Promise<void> {
   const evaluators = namesWith(await openEvaluators(config));
-  if (!(await beginPolicy(db, { demo: config.demo, evaluators }))) return;
+  // The demo's service gets a port that no other run has; only the tests of the docs start it.
+  const prepare = (policy: Policy) => withPressOn(policy, 0);
+  if (!(await beginPolicy(db, { demo: config.demo, evaluators, prepare }))) return;
   if (config.demo) await seedDemo(db, config.password);
 }
 

@@ -34,7 +34,9 @@ function gapInPublication(publication: Publication): Gap {
   const [part] = [...added, ...removed, ...changed.map((change) => change.after)];
   if (part) return `what the Cedar part ${part.id} permits cannot be held against what you may`;
   const types = [
-    ...[...diff.resourceTypes.added, ...diff.resourceTypes.removed].filter(isCedar),
+    ...[...diff.resourceTypes.added, ...diff.resourceTypes.removed].filter(
+      (type) => isCedar(type) || (isOfPrincipals(type) && hasPolicies(before)),
+    ),
     ...diff.resourceTypes.changed.flatMap((change) => (meansElse(change, before) ? [change.after] : [])),
   ];
   if (types[0]) return `what Cedar permits on ${types[0].type} cannot be held against what you may`;
@@ -48,11 +50,19 @@ function isCedar({ evaluator }: ResourceType): boolean {
   return evaluator === CEDAR_EVALUATOR;
 }
 
+/** Whose roles and attributes an issuer says. */
+function isOfPrincipals({ identity }: ResourceType): boolean {
+  return identity !== undefined;
+}
+
 /** Whether policies of Cedar mean something else by a change of a type: of what it decides about, or of who asks. */
 function meansElse(change: { before: ResourceType; after: ResourceType }, snapshot: Snapshot): boolean {
   const isRead = isCedar(change.before) || isCedar(change.after);
   if (isRead) return textOf(change.before) !== textOf(change.after);
-  if (change.after.type !== ACCOUNT_TYPE || !hasPolicies(snapshot)) return false;
+  if (!hasPolicies(snapshot)) return false;
+  if (isOfPrincipals(change.before) || isOfPrincipals(change.after))
+    return textOf(change.before) !== textOf(change.after);
+  if (change.after.type !== ACCOUNT_TYPE) return false;
   const shapeOf = ({ attributes }: ResourceType, name: string) =>
     JSON.stringify([attributes[name]?.type, attributes[name]?.items]);
   return Object.keys(change.before.attributes).some(
@@ -64,7 +74,8 @@ function textOf(type: ResourceType): string {
   return partText({ ...type, description: '' });
 }
 
-function hasPolicies({ policy: { cedar } }: Snapshot): boolean {
+/** Whether Cedar is given any policies. */
+export function hasPolicies({ policy: { cedar } }: Snapshot): boolean {
   return cedar.some(({ policies = '' }) => policies.trim() !== '');
 }
 

@@ -1,5 +1,6 @@
 /** Endpoints that are answered before Express looks for a route: the same steps, guards and errors in a fraction of the time. */
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { type IncomingMessage, type RequestListener, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { ErrorRequestHandler, Express, Request, RequestHandler, Response } from 'express';
 import { type Endpoint, type MountOptions, serve } from './endpoint.ts';
 
@@ -42,6 +43,27 @@ export function stepsOnly(
   return (incoming, outgoing) => {
     const { req, res } = asOfExpress(app, incoming, outgoing);
     run(steps, req, res, onError);
+  };
+}
+
+export type UpgradeListener = (req: IncomingMessage, socket: Socket, head: Buffer) => void;
+
+/** The same for a connection that asks to become another one: what is thrown is answered on it, and it is closed then. */
+export function upgradeListener(
+  app: Express,
+  steps: readonly RequestHandler[],
+  open: (parts: { req: Request; res: Response; socket: Socket; head: Buffer }) => Promise<void>,
+  onError: ErrorRequestHandler,
+): UpgradeListener {
+  return (incoming, socket, head) => {
+    const outgoing = new ServerResponse(incoming);
+    outgoing.shouldKeepAlive = false;
+    outgoing.assignSocket(socket);
+    outgoing.once('finish', () => socket.end());
+    socket.on('error', () => socket.destroy());
+    const { req, res } = asOfExpress(app, incoming, outgoing);
+    const last: RequestHandler = () => open({ req, res, socket, head });
+    run([...steps, last], req, res, onError);
   };
 }
 

@@ -11,20 +11,27 @@ import { loadPolicy, type StoredPolicy } from './store.ts';
 
 const author = { id: null, name: 'castellan' };
 
+export interface BeginOptions {
+  demo: boolean;
+  evaluators: readonly string[];
+  /** What is done to the shipped policy before it is published. */
+  prepare?(policy: Policy): Promise<Policy>;
+}
+
 /**
  * Publishes the shipped policy, with the demo's when asked, if no revision is there yet: true when it was done here. To
  * the policy of an earlier version it adds the built-in resource types, actions and attributes that this one asks about.
  */
 export async function beginPolicy(
   db: Database,
-  { demo, evaluators }: { demo: boolean; evaluators: readonly string[] },
+  { demo, evaluators, prepare = async (policy) => policy }: BeginOptions,
 ): Promise<boolean> {
   const stored = await loadPolicy(db);
   if (stored.revision > 0) {
     if (withBuiltIns(stored.policy) !== stored.policy) await addBuiltIns(db, stored, evaluators);
     return false;
   }
-  const policy = await firstPolicy({ demo });
+  const policy = await prepare(await firstPolicy({ demo }));
   const live = new LivePolicy({ db, evaluators, staleAfterMs: Number.POSITIVE_INFINITY });
   await live.load();
   const { before, after } = await publish({

@@ -1,5 +1,6 @@
 /** The gateway on the road of a request: its one reading, its route, its limit, the decision, and the upstream. */
 import type { Request, RequestHandler, Response } from 'express';
+import type { Principal } from '../../policy/ability.ts';
 import type { MatchedRoute } from '../../policy/routes/route-table.ts';
 import type { Signer } from '../../signing/sign.ts';
 import { type Admitter, admit } from './admit.ts';
@@ -32,21 +33,11 @@ export interface Passing {
  */
 export function gatewayHandler(parts: GatewayParts): RequestHandler {
   return async (req, res) => {
-    const snapshot = await parts.gatekeeper.pin(req, res);
-    const { matched, target, host } = readPassing(req, snapshot.routes);
+    const admitted = await admitPassing(parts, req, res, 'first');
+    const { matched, target, host, principal, revision, body } = admitted;
     const { upstream } = matched.route;
     if (!upstream) throw noRoute();
-    await parts.limits.count(req, res, matched.route.route);
-    const body = matched.route.needsBody ? await bodyFor(parts, req, res, matched) : undefined;
-    const principal = await admit(parts, req, snapshot, {
-      matched,
-      method: req.method,
-      query: target.query,
-      header: headerReader(req),
-      body: body?.value,
-    });
-    const told = { route: matched.route, principal, revision: snapshot.revision };
-    const identity = await identityHeaders(parts.signer, req, told);
+    const identity = await identityHeaders(parts.signer, req, { route: matched.route, principal, revision });
     const headers = upstreamHeaders(req, { identity, isSecure: parts.isSecure(req), host });
     if (body) {
       delete headers['transfer-encoding'];
@@ -56,8 +47,39 @@ export function gatewayHandler(parts: GatewayParts): RequestHandler {
   };
 }
 
+/** A request that may pass. */
+export interface Admitted extends Passing {
+  principal: Principal;
+  revision: number;
+  body: BodyRead | undefined;
+}
+
+/** The request with whoever may send it. Throws what refuses it; one that is asked about again is not counted again. */
+export async function admitPassing(
+  parts: GatewayParts,
+  req: Request,
+  res: Response,
+  time: 'first' | 'again',
+): Promise<Admitted> {
+  const snapshot = await parts.gatekeeper.pin(req, res);
+  const passing = readPassing(req, snapshot.routes);
+  const { matched, target } = passing;
+  // Without an upstream it is for forward-auth alone.
+  if (!matched.route.upstream) throw noRoute();
+  if (time === 'first') await parts.limits.count(req, res, matched.route.route);
+  const body = matched.route.needsBody ? await bodyFor(parts, req, res, matched) : undefined;
+  const principal = await admit(parts, req, snapshot, {
+    matched,
+    method: req.method,
+    query: target.query,
+    header: headerReader(req),
+    body: body?.value,
+  });
+  return { ...passing, principal, revision: snapshot.revision, body };
+}
+
 /** The request in its one reading, with its route. Throws `not_found`, `invalid_request`. */
-export function readPassing(req: Request, routes: Parameters<typeof findRoute>[0]): Passing {
+function readPassing(req: Request, routes: Parameters<typeof findRoute>[0]): Passing {
   const target = canonicalTarget(req.url);
   const host = hostOf(req);
   refuseMethodOverride(req);

@@ -12,7 +12,7 @@ export interface Told {
   revision: number;
 }
 
-export const ASSERTION = 'Castellan-Assertion';
+const ASSERTION = 'Castellan-Assertion';
 const TTL_SECONDS = 60;
 
 /** How a verifier knows the token for what it is, beside all others of this signer (RFC 8725, 3.11). */

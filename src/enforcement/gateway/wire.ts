@@ -38,6 +38,8 @@ export interface Wire {
   close(): void;
 }
 
+const BAD_GATEWAY = 'HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n';
+
 const unreached =
   /^(ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|CERT_|ERR_TLS|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/;
 
@@ -80,8 +82,16 @@ export function makeWire(): Wire {
     upgrade: (req, socket, head, { target, url, headers, timeoutMs }) =>
       new Promise((resolve, reject) => {
         const proxy = createProxyServer({ xfwd: false, changeOrigin: false, prependPath: false });
-        const fail = (cause: unknown) => reject(new WireError(cause, { reached: true, timedOut: false }));
-        proxy.on('error', fail);
+        const written = socket.bytesWritten;
+        const fail = (cause: unknown) => {
+          const timedOut = (cause as { statusCode?: unknown } | undefined)?.statusCode === 504;
+          reject(new WireError(cause, { reached: true, timedOut }));
+        };
+        proxy.on('error', (cause) => {
+          // The library closes the connection next.
+          if (!socket.destroyed && socket.bytesWritten === written) socket.write(BAD_GATEWAY);
+          fail(cause);
+        });
         proxy.on('open', (theirs) => resolve(theirs as Socket));
         socket.once('close', () => resolve(undefined));
         rewrite(req, url, headers);

@@ -43,6 +43,7 @@ describe('the described replies', () => {
       roles: 'editor',
       'resource-types': 'document',
       documents: await firstOf('/api/v1/documents'),
+      routes: 'press-proof',
       orders: await firstOf('/api/v1/orders'),
       decisions: await refusal(),
       revisions: '1',

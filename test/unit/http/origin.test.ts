@@ -7,7 +7,10 @@ describe('a request that only a cookie identifies', () => {
   let app: SmallApp;
   before(async () => {
     const router = express.Router();
-    router.all('/', (req, res) => void res.json(mayUseCookie(req, ['https://console.example.com'])));
+    router.all('/', ({ method, headers, protocol }, res) => {
+      const ownOrigin = `${protocol}://${headers.host}`;
+      res.json(mayUseCookie({ method, headers, ownOrigin }, ['https://console.example.com']));
+    });
     app = await startSmallApp({ router });
   });
   after(() => app.close());

@@ -1,0 +1,63 @@
+/** The demo's service behind the gateway: which port it has, and its process. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { Policy } from '../policy/policy.ts';
+
+const ROUTE = 'press-proof';
+const SERVICE = /^http:\/\/127\.0\.0\.1:(\d+)$/;
+
+/** The demo's policy with its service on a port that is free: the one after the gateway's, or any. */
+export async function withPressOn(policy: Policy, gatewayPort: number): Promise<Policy> {
+  const next = gatewayPort === 0 ? 0 : gatewayPort + 1;
+  const port = (await isFree(next)) ? next : await freePort();
+  const upstream = `http://127.0.0.1:${port}`;
+  const routes = policy.routes.map((route) =>
+    typeof route.upstream === 'string' && SERVICE.test(route.upstream) ? { ...route, upstream } : route,
+  );
+  return { ...policy, routes };
+}
+
+/**
+ * Starts it where the policy's route to it says; undefined where the policy has no such route any more. One that does not
+ * start is told on stderr, and its routes are answered 502.
+ */
+export async function startPress(
+  { routes }: Pick<Policy, 'routes'>,
+  gatewayUrl: string,
+): Promise<{ close(): Promise<void> } | undefined> {
+  const upstream = routes.find(({ id }) => id === ROUTE)?.upstream;
+  const [, port] = (typeof upstream === 'string' && SERVICE.exec(upstream)) || [];
+  if (!port) return undefined;
+  const path = fileURLToPath(
+    new URL(`./press.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
+  );
+  const service = fork(path, [port, gatewayUrl], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const ended = once(service, 'exit');
+  await Promise.race([once(service, 'message'), ended]);
+  return {
+    close: async () => {
+      if (service.connected) service.disconnect();
+      await ended;
+    },
+  };
+}
+
+async function isFree(port: number): Promise<boolean> {
+  if (port < 1 || port > 65_535) return false;
+  return (await portOf(port).catch(() => undefined)) !== undefined;
+}
+
+function freePort(): Promise<number> {
+  return portOf(0);
+}
+
+async function portOf(port: number): Promise<number> {
+  const probe = createServer();
+  probe.listen(port, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return typeof address === 'object' && address ? address.port : port;
+}
