@@ -13,6 +13,7 @@ import { openWebSocket } from './enforcement/gateway/upgrades.ts';
 import { beforeExpress, stepsOnly, type UpgradeListener, upgradeListener } from './http/direct.ts';
 import { docsRouter } from './http/docs.ts';
 import { mountEndpoints } from './http/endpoint.ts';
+import { refuseOddFraming } from './http/framing.ts';
 import { openApiDocument } from './http/openapi.ts';
 import { operationsRouter, timeRequests } from './http/operations.ts';
 import { notFound, problemHandler } from './http/problem.ts';
@@ -26,16 +27,17 @@ import { signingEndpoints } from './signing/endpoints.ts';
 
 /** What a server calls: decisions for others at once, routes to their upstreams, all else by Express. */
 export function makeHandlers(services: Services): { request: RequestListener; upgrade: UpgradeListener } {
-  const app = makeApp(services);
+  const oneFraming = refuseOddFraming();
+  const app = makeApp(services, oneFraming);
   const { logger, metrics, live, gateway, upgrades, allowedOrigins, isSecure } = services;
   const log = requestLog(logger);
   const own = beforeExpress(app, {
     endpoints: authzenEndpoints(services),
-    steps: [...firstSteps(services), echoRequestId, identify(services)],
+    steps: [...firstSteps(services, oneFraming), echoRequestId, identify(services)],
     mounting: services.mounting,
     onError: problemHandler,
   });
-  const passing = [log, timeRequests(metrics), identify(services), gatewayHandler(gateway)];
+  const passing = [log, timeRequests(metrics), oneFraming, identify(services), gatewayHandler(gateway)];
   // An upstream's answer has its own; what the gateway says itself has ours.
   const secured = securityHeaders(isSecure);
   const ownProblem: ErrorRequestHandler = (thrown, req, res, next) =>
@@ -45,7 +47,7 @@ export function makeHandlers(services: Services): { request: RequestListener; up
     request: ownOrRouted(live, own, stepsOnly(app, passing, ownProblem)),
     upgrade: upgradeListener(
       app,
-      [log],
+      [log, oneFraming],
       (asked) => openWebSocket(webSockets, upgrades, asked),
       problemHandler,
     ),
@@ -53,7 +55,7 @@ export function makeHandlers(services: Services): { request: RequestListener; up
 }
 
 /** Express with everything on it. */
-export function makeApp(services: Services): Express {
+export function makeApp(services: Services, oneFraming = refuseOddFraming()): Express {
   const { config } = services;
   const endpoints = [
     ...accountEndpoints(services), //              /api/v1/auth, /api/v1/me
@@ -69,7 +71,7 @@ export function makeApp(services: Services): Express {
   app.set('case sensitive routing', true);
   app.set('trust proxy', config.trustedProxies.length > 0 ? config.trustedProxies : false);
 
-  app.use(...firstSteps(services));
+  app.use(...firstSteps(services, oneFraming));
   app.use(operationsRouter(services)); //          /livez /readyz /metrics
   app.use(docsRouter(openApiDocument(endpoints))); // /openapi.json /docs
   app.use(publishedTexts([publishedPolicySchema()])); // /schemas/policy.json
@@ -81,8 +83,8 @@ export function makeApp(services: Services): Express {
   return app;
 }
 
-function firstSteps({ logger, metrics, isSecure }: Services): RequestHandler[] {
-  return [requestLog(logger), timeRequests(metrics), securityHeaders(isSecure)];
+function firstSteps({ logger, metrics, isSecure }: Services, oneFraming: RequestHandler): RequestHandler[] {
+  return [requestLog(logger), timeRequests(metrics), securityHeaders(isSecure), oneFraming];
 }
 
 function identify({ sessions, apiKeys, issuers, live, allowedOrigins, isSecure }: Services): RequestHandler {

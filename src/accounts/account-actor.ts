@@ -1,8 +1,8 @@
 /** An account as the actor of what it does to itself. */
 import type { Request } from 'express';
 import type { AuditActor } from '../audit/record.ts';
+import { plainAddress } from '../sessions/address.ts';
 import type { Account } from './account.ts';
-import { plainAddress } from './address.ts';
 
 /** Where a request comes from, as far as it is written down. */
 export interface Origin {

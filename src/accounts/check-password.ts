@@ -1,9 +1,9 @@
 /** The one road to a verified password: throttled, and at one cost whatever is wrong. */
 import { AppError } from '../errors.ts';
 import type { Services } from '../services.ts';
+import { clientRange } from '../sessions/address.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import { Account } from './account.ts';
-import { clientRange } from './address.ts';
 import type { LoginThrottle } from './login-throttle.ts';
 
 /** What the accounts' endpoints work with. */

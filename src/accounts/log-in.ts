@@ -1,9 +1,9 @@
 /** Login: a verified password for a new session. */
 import { AppError } from '../errors.ts';
+import { plainAddress } from '../sessions/address.ts';
 import { hashToken, newToken } from '../sessions/token.ts';
 import type { Account } from './account.ts';
 import { emailKey } from './account.ts';
-import { plainAddress } from './address.ts';
 import { type AccountParts, checkPassword } from './check-password.ts';
 import type { Credentials } from './profile-schemas.ts';
 

@@ -1,10 +1,10 @@
 /** Registration: an account with the roles that the settings give, or nothing. */
 import { recordAudit } from '../audit/record.ts';
 import { AppError } from '../errors.ts';
+import { clientRange } from '../sessions/address.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import { Account, emailKey } from './account.ts';
 import { accountActor, type Origin } from './account-actor.ts';
-import { clientRange } from './address.ts';
 import type { AccountParts } from './check-password.ts';
 import { emailTaken, explainTaken } from './email-taken.ts';
 import { refuseGuessable } from './password-rules.ts';

@@ -1,5 +1,6 @@
 /** The one reading of a request's target: decoded once, refused where servers could read it in two ways, written anew for the upstream. */
 import { invalidField } from '../../errors.ts';
+import { isMethodOverride } from './request-facts.ts';
 
 export interface CanonicalTarget {
   /** Decoded; `/` has none. A slash at the end is passed on, but makes no other path of it: servers do not agree on that. */
@@ -47,7 +48,7 @@ function readSegment(raw: string): string {
   if (/[/\\\u0000-\u001f\u007f-\u009f]/.test(segment))
     throw refused('must not contain an encoded slash, backslash or control character');
   if (/%[0-9a-f]{2}/i.test(segment)) throw refused('must not be encoded twice');
-  if (/[. ]$/.test(segment))
+  if (/[. ]$/.test(segment) || /^\.{0,2}[;?#]/.test(segment))
     throw refused('must not have dot segments, nor segments that end with a dot or a space');
   return segment;
 }
@@ -70,8 +71,8 @@ function writeSegment(segment: string): string {
 function checkQuery(query: string): void {
   if (/%(?![0-9a-f]{2})|%00/i.test(query)) throw refused('has a query that is not valid percent-encoding');
   for (const name of namesIn(query))
-    if (name.toLowerCase() === '_method')
-      throw invalidField('/query/_method', 'must not be there: the method is that of the request');
+    if (plain(name) === '_method' || isMethodOverride(name))
+      throw invalidField(`/query/${name}`, 'must not be there: the method is that of the request');
 }
 
 function namesIn(query: string): string[] {

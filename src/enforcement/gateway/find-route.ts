@@ -4,7 +4,7 @@ import type { MatchedRoute, RouteTable } from '../../policy/routes/route-table.t
 
 /**
  * Undefined: there is none, and nothing is told of what there is. Throws `invalid_request` where a server that does not
- * regard case would take the path for that of another route.
+ * regard case, or reads once more what was decoded, would take the path for that of another route.
  */
 export function findRoute(
   routes: RouteTable,
@@ -12,13 +12,23 @@ export function findRoute(
 ): MatchedRoute | undefined {
   const found = routes.match(host, method, segments);
   if (!found) return undefined;
-  const lax = routes.match(host, method, segments, { fold: true });
+  const lax = routes.match(host, method, segments.map(asReadAgain), { fold: true });
   if (lax && lax.route !== found.route)
     throw invalidField(
       '/path',
-      'the path is another one for servers that do not regard case; write it as it is meant',
+      'the path is another one for servers that do not regard case or decode twice; write it as it is meant',
     );
   return found;
+}
+
+/** Without what would be a parameter, a query or a fragment, and in the ASCII letters that look-alikes are taken for. */
+function asReadAgain(segment: string): string {
+  return /[;?#\u0080-\uffff]/.test(segment)
+    ? segment
+        .replace(/[;?#].*$/s, '')
+        .normalize('NFKC')
+        .toUpperCase()
+    : segment;
 }
 
 /** 404, the same for a path without a route and for one with routes of other methods. */

@@ -3,6 +3,7 @@ import type { Request, Response } from 'express';
 import { type RateLimiterAbstract, RateLimiterRes } from 'rate-limiter-flexible';
 import { AppError } from '../../errors.ts';
 import type { Route, RouteRateLimit } from '../../policy/routes/route.ts';
+import { clientRange } from '../../sessions/address.ts';
 import { accessOf, callerIdOf } from '../../sessions/request-access.ts';
 import type { SharedCache } from '../../storage/shared-cache.ts';
 
@@ -50,9 +51,12 @@ export function routeLimits(shared: Pick<SharedCache, 'limiter'>): RouteLimits {
   };
 }
 
-/** By what the gateway found out, never by what the client says; whoever is nobody is counted by address. */
+/**
+ * By what the gateway found out, never by what the client says; whoever is nobody is counted by address, and the /64 of an
+ * IPv6 address is one, for its owner has all of it.
+ */
 function keyOf(req: Request, per: RouteRateLimit['per']): string {
   if (per === 'route') return 'all';
   const caller = per === 'principal' ? callerIdOf(req) : undefined;
-  return caller === undefined ? `address ${accessOf(req).address}` : `caller ${caller}`;
+  return caller === undefined ? `address ${clientRange(accessOf(req).address)}` : `caller ${caller}`;
 }

@@ -26,15 +26,25 @@ export function valuesOf({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>, na
   return values;
 }
 
-/** A header that a decision is made on: throws `invalid_request` where it is there twice, or in a spelling that CGI takes for the same. */
+/** What the headers `Connection` name: about this connection alone (RFC 9110, 7.6.1), in lower case. */
+export function namedInConnection(req: Pick<IncomingMessage, 'rawHeaders'>): Set<string> {
+  const names = valuesOf(req, 'connection').flatMap((value) => value.split(','));
+  return new Set(names.map((name) => name.trim().toLowerCase()));
+}
+
+/**
+ * A header that a decision is made on: throws `invalid_request` where it is there twice, or in a spelling that CGI takes
+ * for the same, and where `Connection` names it, so that the upstream would not get what was decided on.
+ */
 export function headerReader(req: Pick<IncomingMessage, 'rawHeaders'>): (name: string) => string | undefined {
+  const named = namedInConnection(req);
   return (name) => {
     const meant: [string, string][] = [];
     for (let at = 0; at < req.rawHeaders.length; at += 2) {
       const sent = req.rawHeaders[at] ?? '';
       if (plainHeader(sent) === name) meant.push([sent, req.rawHeaders[at + 1] ?? '']);
     }
-    if (meant.length > 1 || meant.some(([sent]) => sent.toLowerCase() !== name))
+    if (meant.length > 1 || meant.some(([sent]) => sent.toLowerCase() !== name) || named.has(name))
       throw invalidField(
         `/headers/${name}`,
         'must be there once and in this spelling: access is decided on it',
@@ -50,11 +60,16 @@ export function plainHeader(name: string): string {
 
 const overrides = new Set(['x-http-method-override', 'x-http-method', 'x-method-override', 'x-method']);
 
+/** Whether a header, or a parameter of this name, asks some frameworks to take the request for another method. */
+export function isMethodOverride(name: string): boolean {
+  return overrides.has(plainHeader(name));
+}
+
 /** Throws `invalid_request` where a header asks some frameworks to take the request for another method. */
 export function refuseMethodOverride({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): void {
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? '';
-    if (overrides.has(plainHeader(name)))
+    if (isMethodOverride(name))
       throw new AppError('invalid_request', {
         message: `${name} is not taken: the method is that of the request`,
         errors: [{ pointer: `/headers/${name}`, message: 'must not be there' }],

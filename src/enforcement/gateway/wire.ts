@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { createProxyServer } from 'httpxy';
 import { AppError } from '../../errors.ts';
-import { cleanAnswer } from './upstream-headers.ts';
+import { cleanAnswer, mayTrail } from './upstream-headers.ts';
 
 export interface Sent {
   target: URL;
@@ -111,8 +111,10 @@ function rewrite(req: IncomingMessage, url: string, headers: Sent['headers']): v
 
 function addTrailers(to: ClientRequest | ServerResponse, { rawTrailers }: IncomingMessage): void {
   const pairs: [string, string][] = [];
-  for (let at = 0; at < rawTrailers.length; at += 2)
-    pairs.push([rawTrailers[at] ?? '', rawTrailers[at + 1] ?? '']);
+  for (let at = 0; at < rawTrailers.length; at += 2) {
+    const name = rawTrailers[at] ?? '';
+    if (mayTrail(name)) pairs.push([name, rawTrailers[at + 1] ?? '']);
+  }
   if (pairs.length > 0 && !to.destroyed) to.addTrailers(pairs);
 }
 

@@ -1,6 +1,6 @@
 /** Client addresses: one spelling, and what counts as one client. */
 import assert from 'node:assert/strict';
-import { clientRange, plainAddress } from '../../../src/accounts/address.ts';
+import { clientRange, plainAddress } from '../../../src/sessions/address.ts';
 
 const table: [string | undefined, string | null, string][] = [
   ['203.0.113.7', '203.0.113.7', '203.0.113.7'],
