@@ -48,7 +48,7 @@ function readPointer(pointer: string): ReadTemplate {
 
 /** Headers that say who asks, or that each hop sets for itself: a decision on them would be one on what the client wrote. */
 const closedHeaders =
-  /^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|authorization|cookie|castellan-.*|forwarded|x-forwarded(-.*)?|x-real-ip|x-original-.*)$/;
+  /^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|authorization|cookie|castellan-.*|forwarded|x-forwarded(-.*)?|x-real-ip|x-original(-.*)?|x-rewrite(-.*)?|x-client-ip|x-cluster-client-ip|true-client-ip|cf-connecting-ip|via|expect|x-request-id)$/;
 
 function readHeader(name: string): ReadTemplate {
   if (!/^[a-z0-9-]{1,100}$/.test(name))
