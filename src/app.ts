@@ -1,6 +1,6 @@
 /** The whole URL space on one screen. */
 import type { RequestListener } from 'node:http';
-import express, { type Express, type RequestHandler } from 'express';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import { accountEndpoints } from './accounts/endpoints.ts';
 import { adminEndpoints } from './admin/endpoints.ts';
 import { authzenEndpoints } from './authzen/endpoints.ts';
@@ -27,7 +27,7 @@ import { signingEndpoints } from './signing/endpoints.ts';
 /** What a server calls: decisions for others at once, routes to their upstreams, all else by Express. */
 export function makeHandlers(services: Services): { request: RequestListener; upgrade: UpgradeListener } {
   const app = makeApp(services);
-  const { logger, metrics, live, gateway, upgrades, allowedOrigins } = services;
+  const { logger, metrics, live, gateway, upgrades, allowedOrigins, isSecure } = services;
   const log = requestLog(logger);
   const own = beforeExpress(app, {
     endpoints: authzenEndpoints(services),
@@ -36,9 +36,13 @@ export function makeHandlers(services: Services): { request: RequestListener; up
     onError: problemHandler,
   });
   const passing = [log, timeRequests(metrics), identify(services), gatewayHandler(gateway)];
+  // An upstream's answer has its own; what the gateway says itself has ours.
+  const secured = securityHeaders(isSecure);
+  const ownProblem: ErrorRequestHandler = (thrown, req, res, next) =>
+    secured(req, res, () => problemHandler(thrown, req, res, next));
   const webSockets = { ...gateway, identify: identify(services), allowedOrigins };
   return {
-    request: ownOrRouted(live, own, stepsOnly(app, passing, problemHandler)),
+    request: ownOrRouted(live, own, stepsOnly(app, passing, ownProblem)),
     upgrade: upgradeListener(
       app,
       [log],
@@ -81,6 +85,6 @@ function firstSteps({ logger, metrics, isSecure }: Services): RequestHandler[] {
   return [requestLog(logger), timeRequests(metrics), securityHeaders(isSecure)];
 }
 
-function identify({ sessions, apiKeys, allowedOrigins, isSecure }: Services): RequestHandler {
-  return authenticate({ sessions, apiKeys, allowedOrigins, isSecure });
+function identify({ sessions, apiKeys, issuers, live, allowedOrigins, isSecure }: Services): RequestHandler {
+  return authenticate({ sessions, apiKeys, issuers, live, allowedOrigins, isSecure });
 }

@@ -35,6 +35,7 @@ import type { TableCheck } from './policy/compile.ts';
 import { LivePolicy } from './policy/live-policy.ts';
 import { pastSnapshots } from './policy/past-snapshots.ts';
 import type { Snapshot } from './policy/snapshot.ts';
+import { LiveIssuers } from './sessions/issuers/live-issuers.ts';
 import { LiveApiKeys } from './sessions/live-api-keys.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
 import { keepRemovingOldSessions } from './sessions/remove-old.ts';
@@ -142,8 +143,17 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       return id;
     },
   });
+  const issuers = new LiveIssuers({
+    issuers: config.trustedIssuers,
+    db,
+    entities,
+    isInTable: (type) => sources.has(type),
+    onTrouble: (issuer, cause) =>
+      logger.warn({ err: cause, issuer }, 'the keys of an issuer cannot be had; its tokens are nobody'),
+  });
   const gate = gatekeeper({
     live,
+    issuers,
     decisions,
     minRevisionWaitMs: config.minRevisionWaitMs,
     hideForbidden: config.hideForbidden,
@@ -193,6 +203,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     feed,
     sessions,
     apiKeys,
+    issuers,
     entities,
     passwords: passwordHasher(config.password),
     abilityOf,
@@ -231,7 +242,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     evaluatorNames,
     snapshotAt: pastSnapshots({ db, live, evaluators: evaluatorNames }),
     sources,
-    checks: healthChecks(config, { db, live, feed, shared, remote: more.remote }),
+    checks: healthChecks(config, { db, live, feed, shared, issuers, remote: more.remote }),
     refreshGauges: () => {
       metrics.revision.set(live.health().revision);
       metrics.feedLagSeconds.set(feed.health().polledMsAgo / 1000);
@@ -325,6 +336,7 @@ function makeLivePolicy(
       onAdopted(snapshot);
       const unanswered = unansweredIn(config, snapshot);
       if (unanswered) logger.warn(unanswered);
+      for (const line of unnamedIn(config, snapshot)) logger.warn(line);
     },
     onFailure: (revision, cause) => {
       metrics.policyFailures.inc();
@@ -371,15 +383,26 @@ function unansweredIn({ authzenRemote }: Config, { policy }: Snapshot): string |
   return `AUTHZEN_REMOTE_URL is not set, so everything about ${types.join(', ')} is denied on this node`;
 }
 
+/** Whose tokens are nobody on this node, in words: the policy has no type for their subjects. */
+function unnamedIn({ trustedIssuers }: Config, { types }: Snapshot): string[] {
+  return trustedIssuers
+    .filter(({ principalType }) => !types.has(principalType))
+    .map(
+      ({ issuer, principalType }) =>
+        `${principalType} is no resource type of the policy, so the tokens of ${issuer} are nobody on this node`,
+    );
+}
+
 interface Checked {
   db: Database;
   live: LivePolicy;
   feed: ChangeFeed;
   shared: SharedCache;
+  issuers: LiveIssuers;
   remote: RemotePoint | undefined;
 }
 
-function healthChecks(config: Config, { db, live, feed, shared, remote }: Checked): Check[] {
+function healthChecks(config: Config, { db, live, feed, shared, issuers, remote }: Checked): Check[] {
   return [
     { name: 'postgres', check: async () => ({ ok: Boolean(await db.raw('SELECT 1').timeout(2000)) }) },
     {
@@ -413,6 +436,14 @@ function healthChecks(config: Config, { db, live, feed, shared, remote }: Checke
           },
         ]
       : []),
+    ...(issuers.isEmpty
+      ? []
+      : [
+          {
+            name: 'issuers',
+            check: () => ({ ok: true, detail: issuers.state(live.snapshot) }),
+          },
+        ]),
     ...(config.redisUrl
       ? [
           {

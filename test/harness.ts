@@ -12,10 +12,12 @@ import supertest from 'supertest';
 import { demoAccounts, seedDemo } from '../seeds/demo.ts';
 import { makeHandlers } from '../src/app.ts';
 import { type Config, loadConfig } from '../src/config.ts';
+import { withPressOn } from '../src/demo/press-process.ts';
 import { namesWith } from '../src/evaluators/index.ts';
 import { openEvaluators } from '../src/evaluators/open.ts';
 import { makeServer } from '../src/http/server.ts';
 import { beginPolicy } from '../src/policy/begin.ts';
+import type { Policy } from '../src/policy/policy.ts';
 import { makeServices, openStorage, type Services } from '../src/services.ts';
 import { startEmbeddedPostgres } from '../src/storage/embedded-postgres.ts';
 
@@ -155,7 +157,9 @@ export async function startGateway({
 
 async function begin(config: Config, db: Parameters<typeof seedDemo>[0]): Promise<void> {
   const evaluators = namesWith(await openEvaluators(config));
-  if (!(await beginPolicy(db, { demo: config.demo, evaluators }))) return;
+  // The demo's service gets a port that no other run has; only the tests of the docs start it.
+  const prepare = (policy: Policy) => withPressOn(policy, 0);
+  if (!(await beginPolicy(db, { demo: config.demo, evaluators, prepare }))) return;
   if (config.demo) await seedDemo(db, config.password);
 }
 

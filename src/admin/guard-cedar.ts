@@ -34,7 +34,9 @@ function gapInPublication(publication: Publication): Gap {
   const [part] = [...added, ...removed, ...changed.map((change) => change.after)];
   if (part) return `what the Cedar part ${part.id} permits cannot be held against what you may`;
   const types = [
-    ...[...diff.resourceTypes.added, ...diff.resourceTypes.removed].filter(isBeyondRules),
+    ...[...diff.resourceTypes.added, ...diff.resourceTypes.removed].filter(
+      (type) => isBeyondRules(type) || (isOfPrincipals(type) && isDecidedBeyondRules(before)),
+    ),
     ...diff.resourceTypes.changed.flatMap((change) => (meansElse(change, before) ? [change.after] : [])),
   ];
   if (types[0])
@@ -49,11 +51,23 @@ function isBeyondRules({ evaluator }: ResourceType): boolean {
   return evaluator !== 'casl';
 }
 
+/** Whose roles and attributes an issuer says. */
+function isOfPrincipals({ identity }: ResourceType): boolean {
+  return identity !== undefined;
+}
+
+function isDecidedBeyondRules(snapshot: Snapshot): boolean {
+  return hasPolicies(snapshot) || unseenType(snapshot) !== undefined;
+}
+
 /** Whether others than rules may mean something else by a change of a type: of what they decide about, or of who asks. */
 function meansElse(change: { before: ResourceType; after: ResourceType }, snapshot: Snapshot): boolean {
   const isTheirs = isBeyondRules(change.before) || isBeyondRules(change.after);
   if (isTheirs) return textOf(change.before) !== textOf(change.after);
-  if (change.after.type !== ACCOUNT_TYPE || !(hasPolicies(snapshot) || unseenType(snapshot))) return false;
+  if (!isDecidedBeyondRules(snapshot)) return false;
+  if (isOfPrincipals(change.before) || isOfPrincipals(change.after))
+    return textOf(change.before) !== textOf(change.after);
+  if (change.after.type !== ACCOUNT_TYPE) return false;
   const shapeOf = ({ attributes }: ResourceType, name: string) =>
     JSON.stringify([attributes[name]?.type, attributes[name]?.items]);
   return Object.keys(change.before.attributes).some(
@@ -65,7 +79,8 @@ function textOf(type: ResourceType): string {
   return partText({ ...type, description: '' });
 }
 
-function hasPolicies({ policy: { cedar } }: Snapshot): boolean {
+/** Whether Cedar is given any policies. */
+export function hasPolicies({ policy: { cedar } }: Snapshot): boolean {
   return cedar.some(({ policies = '' }) => policies.trim() !== '');
 }
 

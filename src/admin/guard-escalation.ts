@@ -109,7 +109,7 @@ function isRead(snapshot: Snapshot, type: string, name: string): boolean {
 }
 
 /** The paths of the principal that a rule reads. */
-function readOfPrincipal({ condition, when }: CompiledRule): string[] {
+export function readOfPrincipal({ condition, when }: CompiledRule): string[] {
   const asked = pathsOf(when).flatMap((path) =>
     path.startsWith('principal.') ? [path.slice('principal.'.length)] : [],
   );
@@ -179,17 +179,18 @@ async function guardRoles(
   await requireNoGap(giver, snapshot, cedarGap(giver, snapshot, { ...account, roles }), target);
 }
 
-/** Throws `access_denied` unless the policy lets the giver assign this role. */
+/** Throws `access_denied` unless the policy lets the giver assign this role, which may be one that is about to be made. */
 export async function requireAssign(
-  { principal, decisions }: Giver,
+  { principal, decisions, context }: Giver,
   snapshot: Snapshot,
   key: string,
+  { roles }: Pick<Snapshot, 'roles'> = snapshot,
 ): Promise<void> {
   const type = snapshot.types.get('castellan.role');
-  const role = snapshot.roles.get(key);
+  const role = roles.get(key);
   if (!type || !role) throw new AppError('not_found', { message: `there is no role ${key}` });
   const resource = resourceOf(type, { id: key, name: role.name, inherits: role.inherits });
-  const request = { principal, action: { name: 'assign' }, resource, context: {} };
+  const request = { principal, action: { name: 'assign' }, resource, context };
   const decision = await decisions.decide(snapshot, request, 'denied');
   if (!decision.allow) throw accessDenied(decision, `you may not assign the role ${key}: ${decision.reason}`);
 }
@@ -249,7 +250,7 @@ export async function guardApiKey(
  * Nobody gives what they do not hold, nor denies to others what they do not hold: that would take it away. A rule that is
  * switched off counts as one that is on: somebody may switch it on who takes it for what it was.
  */
-function givesOrDenies(rule: CompiledRule): GivenRule[] {
+export function givesOrDenies(rule: CompiledRule): GivenRule[] {
   // What binds everyone does not stand against a deny.
   return [
     rule.effect === 'allow' ? asGiven(rule) : { ...asLifted(rule), priority: Number.NEGATIVE_INFINITY },
@@ -257,6 +258,6 @@ function givesOrDenies(rule: CompiledRule): GivenRule[] {
 }
 
 /** Changing or taking away: nobody touches an allow that is more than they hold, and without a deny there is more for all. */
-function takesOrGives(rule: CompiledRule): GivenRule[] {
+export function takesOrGives(rule: CompiledRule): GivenRule[] {
   return [rule.effect === 'allow' ? asGiven(rule) : asLifted(rule)];
 }

@@ -43,7 +43,7 @@ export async function requirePartActions(giver: Giver, { before, diff }: Publica
         principal: giver.principal,
         action: { name: action },
         resource: resourceOf(declared, attributesOf(part)),
-        context: {},
+        context: giver.context,
       };
       const decision = await giver.decisions.decide(before, request, 'denied');
       if (!decision.allow) throw accessDenied(decision, `you may not ${what}: ${decision.reason}`);

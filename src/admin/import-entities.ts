@@ -1,4 +1,5 @@
 /** Entities imported in bulk: beside those that are there, or in their place; all of them or none. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { resourceOf } from '../decision/access-request.ts';
 import { accessDenied } from '../decision/decision.ts';
 import { ENTITY_RESOURCE, entityAttributes } from '../decision/entities.ts';
@@ -68,18 +69,22 @@ export function putForCaller(
   });
 }
 
+const DECIDED_AT_ONCE = 500;
+
 /** Many at once are no way round what the policy says of each. Throws `access_denied`, `fields_denied` for the first that may not be. */
 async function requireEntityActions(
   { gatekeeper }: Pick<Services, 'gatekeeper'>,
-  { principal, decisions }: Giver,
+  { principal, decisions, context }: Giver,
   snapshot: Snapshot,
   diff: EntityDiff,
 ): Promise<void> {
   const type = snapshot.types.get(ENTITY_RESOURCE);
   const isByField = rulesAboutFields(snapshot);
-  for (const { action, entity, fields } of actionsIn(diff)) {
+  for (const [index, { action, entity, fields }] of actionsIn(diff).entries()) {
+    // A hundred thousand decisions at a stretch would keep everybody else waiting.
+    if (index % DECIDED_AT_ONCE === DECIDED_AT_ONCE - 1) await nextTurn();
     const resource = type && resourceOf(type, entityAttributes(entity));
-    const request = resource && { principal, action: { name: action }, resource, context: {} };
+    const request = resource && { principal, action: { name: action }, resource, context };
     const decision = request && (await decisions.decide(snapshot, request, 'denied'));
     if (decision?.allow) {
       if (isByField) await gatekeeper.requireFields({ snapshot, request }, fields);

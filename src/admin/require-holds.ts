@@ -2,6 +2,7 @@
 import { resourceOf } from '../decision/access-request.ts';
 import { AppError } from '../errors.ts';
 import { type Ability, makeAbilityToCome, type Principal } from '../policy/ability.ts';
+import { pathsOf } from '../policy/condition.ts';
 import { type Gap, type GivenRule, gapIn, touches } from '../policy/containment.ts';
 import { type Rule, ruleAttributes } from '../policy/policy.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
@@ -96,23 +97,35 @@ function holders({ principal, lasting }: Giver): Principal[] {
   return principal === lasting ? [principal] : [principal, lasting];
 }
 
-/** Whether the giver may give what they do not hold on this target, for good. */
+/**
+ * Whether the giver may give what they do not hold on this target, for good. It is done by this request, so it is asked in
+ * its context: from an address where they may not, they may not. A rule that asks for the time is one with an end: an allow
+ * by it is none for good, and a deny by it counts at any time.
+ */
 export async function mayEscalate(giver: Giver, snapshot: Snapshot, target: Target): Promise<boolean> {
   const type = snapshot.types.get(target.type);
   if (!type) return false;
-  const willBeLost = heldBy(giver, snapshot).some(({ rules }) =>
-    rules.some(
-      (rule) =>
-        rule.effect === 'deny' && isToCome(snapshot, rule.id) && touches(rule, 'escalate', target.type),
-    ),
+  const rules = heldBy(giver, snapshot).flatMap((held) => held.rules);
+  const mayBeLost = rules.some(
+    (rule) =>
+      rule.effect === 'deny' &&
+      (isToCome(snapshot, rule.id) || asksForTime(rule)) &&
+      touches(rule, 'escalate', target.type),
   );
-  if (willBeLost) return false;
+  if (mayBeLost) return false;
   const resource = resourceOf(type, target.attributes);
   for (const principal of holders(giver)) {
-    const request = { principal, action: { name: 'escalate' }, resource, context: {} };
+    const request = { principal, action: { name: 'escalate' }, resource, context: giver.context };
     const { allow, ruleId } = await giver.decisions.decide(snapshot, request, 'never');
-    const untilMs = snapshot.rules.get(ruleId ?? '')?.validUntilMs ?? Number.POSITIVE_INFINITY;
-    if (!allow || untilMs !== Number.POSITIVE_INFINITY) return false;
+    if (!allow || hasEnd(snapshot.rules.get(ruleId ?? ''))) return false;
   }
   return true;
+}
+
+function hasEnd(rule: CompiledRule | undefined): boolean {
+  return rule !== undefined && (rule.validUntilMs !== Number.POSITIVE_INFINITY || asksForTime(rule));
+}
+
+function asksForTime({ when }: Pick<CompiledRule, 'when'>): boolean {
+  return pathsOf(when).includes('context.time');
 }

@@ -1,5 +1,6 @@
 /** Candidates that are entities: narrowed by PostgreSQL as far as it can be asked, which loses none. */
 import type { Knex } from 'knex';
+import { entityOfResource } from '../decision/entities.ts';
 import type { Column, Source } from '../enforcement/source.ts';
 import {
   conditionProblem,
@@ -9,11 +10,13 @@ import {
   translate,
   where,
 } from '../enforcement/sql-filter.ts';
+import { invalidField } from '../errors.ts';
 import type { Condition } from '../policy/condition.ts';
+import { type EntityName, referenceTo } from '../policy/entity.ts';
 import { findEntities } from '../policy/entity-store.ts';
 import type { AttributeSpec, ResourceType } from '../policy/policy.ts';
 import type { Database } from '../storage/postgres.ts';
-import { type CandidateSource, namedOnly } from './scan.ts';
+import { type CandidateSource, namedOnly, STORED } from './scan.ts';
 import { rowsOf } from './table-candidates.ts';
 
 const TABLE = 'entities';
@@ -36,6 +39,23 @@ const isHolder = `(entities.id = ANY (?::text[]) OR (entities.type, entities.id)
     SELECT type, id FROM entity_roles WHERE role_key = ANY (?::text[])
     UNION SELECT p.type, p.id FROM holding h JOIN entity_parents p ON (p.parent_type, p.parent_id) = (h.type, h.id)
   ) SELECT type, id FROM holding))`;
+
+/** All entities, as resources that are administered: by their references, in the order of type and id. */
+export function entityReferences(db: Database): CandidateSource {
+  return {
+    name: STORED,
+    isStored: true,
+    next: async (afterId, limit) => {
+      const after = afterId === undefined ? undefined : entityOfResource(afterId);
+      if (afterId !== undefined && !after)
+        throw invalidField('/page/token', 'is not a next_token of this search');
+      const rows = db(TABLE).select('type', 'id').orderBy(['type', 'id']).limit(limit);
+      if (after) rows.whereRaw('(type, id) > (?, ?)', [after.type, after.id]);
+      const found: EntityName[] = await rows;
+      return found.map(referenceTo);
+    },
+  };
+}
 
 /** Entities of the type that the rules could let through and that are stored with what the search asks for. */
 export function entityRows(

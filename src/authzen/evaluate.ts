@@ -99,6 +99,7 @@ function complete(
   item: unknown,
   { subject, action, resource, context }: Partial<Evaluation>,
 ): Evaluation | string {
+  if (typeof item !== 'object' || item === null || Array.isArray(item)) return 'the item must be an object';
   const { error, value } = partialSchema.validate(item, { errors: { label: 'path' } });
   if (error) return error.message;
   const whole: Partial<Evaluation> = {

@@ -10,7 +10,7 @@ export const MOST_RESULTS = 1000;
 /** The page that is asked for. */
 export interface AskedPage {
   limit: number;
-  /** The last result that was shown; undefined: begin. */
+  /** The place after which it begins, such as the last result that was shown; undefined: begin. */
   after: string | undefined;
   /** The answer's `page`: `last` is the last result of this page, undefined where nothing more follows it. */
   describe(count: number, next: { after: string | undefined } | undefined): PageReply;
@@ -24,7 +24,8 @@ export interface PageReply {
 /**
  * Reads a page. `bound` is all that must not change from page to page: what is searched for, and by whom. The place is
  * that of a result, not a number, so what is inserted meanwhile moves nothing. Throws `invalid_request` for a token of
- * another query, of another caller or with another limit. A token tells nothing that its holder was not shown.
+ * another query, of another caller or with another limit. Its holder can read the place in it: the id of the last result, or,
+ * where the work of one request ended first, of the last candidate that was looked at.
  */
 export function readPage({ token, limit }: PageMessage, bound: unknown): AskedPage {
   const digest = createHash('sha256').update(sortedText(bound)).digest('base64url');

@@ -1,6 +1,7 @@
 /** What could be found by a search for resources, by their type. */
 import type { Knex } from 'knex';
 import type { AccessRequest } from '../decision/access-request.ts';
+import { ENTITY_RESOURCE } from '../decision/entities.ts';
 import { orderOf } from '../enforcement/list.ts';
 import { isStoredType } from '../enforcement/load-stored.ts';
 import type { Source } from '../enforcement/source.ts';
@@ -12,7 +13,7 @@ import type { Condition } from '../policy/condition.ts';
 import type { ResourceType } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
-import { entityRows, notKept } from './entity-candidates.ts';
+import { entityReferences, entityRows, notKept } from './entity-candidates.ts';
 import { type CandidateSource, listed } from './scan.ts';
 import { accountRows, apiKeyRows, rowsOf } from './table-candidates.ts';
 
@@ -58,6 +59,7 @@ export async function resourceSources(
   if (named?.isAll) return [listed(named.ids)];
   if (type.type === ACCOUNT_TYPE) return [accountRows(db)];
   if (type.type === 'castellan.api-key') return [apiKeyRows(db)];
+  if (type.type === ENTITY_RESOURCE) return [entityReferences(db)];
   const parts = Object.hasOwn(partsByType, type.type) ? partsByType[type.type] : undefined;
   return parts ? [listed(parts(snapshot))] : [];
 }

@@ -126,8 +126,8 @@ export function principalOf(input: PrincipalInput, type: ResourceType | undefine
   const roles = [...input.roles].sort();
   const id = canonicalId(input.id, type);
   const ancestors = input.ancestors ?? NO_ANCESTORS;
-  const made = JSON.stringify([input.type, id, roles, attributes, input.accessVersion, ancestors]);
-  const digest = createHash('sha256').update(made).digest('base64url');
+  const above = ancestors.length > 0 ? digestOfAncestors(ancestors) : '';
+  const digest = digestOf([input.type, id, roles, attributes, input.accessVersion, above]);
   return Object.freeze({
     type: input.type,
     id,
@@ -136,6 +136,19 @@ export function principalOf(input: PrincipalInput, type: ResourceType | undefine
     ancestors,
     digest,
   });
+}
+
+function digestOf(made: unknown): string {
+  return createHash('sha256').update(JSON.stringify(made)).digest('base64url');
+}
+
+/** Of a list that nobody changes: many lie in one folder, and share what lies above it. */
+const digestsOfAncestors = new WeakMap<readonly Facts[], string>();
+
+function digestOfAncestors(ancestors: readonly Facts[]): string {
+  const digest = digestsOfAncestors.get(ancestors) ?? digestOf(ancestors);
+  if (Object.isFrozen(ancestors)) digestsOfAncestors.set(ancestors, digest);
+  return digest;
 }
 
 /** Nobody. */

@@ -43,10 +43,10 @@ export async function readEntities(
   const { rows }: { rows: StoredEntity[] } = await db.raw(withAncestors, bindNames(names));
   const stored = new Map(rows.map((row) => [referenceTo(row), row]));
   const known = new Map<string, KnownEntity>();
-  const clean = cleanOnce(snapshot);
+  const aboveOf = findAbove(stored, snapshot);
   return (reference) => {
     const own = stored.get(reference);
-    const found = known.get(reference) ?? (own && complete(own, ancestorsOf(own, stored), clean));
+    const found = known.get(reference) ?? (own && complete(own, aboveOf(own.parents)));
     if (found) known.set(reference, found);
     return found;
   };
@@ -77,25 +77,48 @@ function cleanOnce(snapshot: Snapshot): Clean {
   };
 }
 
-function complete(own: StoredEntity, above: readonly StoredEntity[], clean: Clean): KnownEntity {
-  const cleaned = above.map(clean);
+/** What somebody has from all that lies above. */
+type Above = Pick<KnownEntity, 'roles' | 'ancestors' | 'misfits'>;
+
+/** What lies in one folder has one list of ancestors: a hundred thousand files in it are no hundred thousand lists. */
+function findAbove(
+  stored: ReadonlyMap<string, StoredEntity>,
+  snapshot: Snapshot,
+): (parents: readonly string[]) => Above {
+  const clean = cleanOnce(snapshot);
+  const known = new Map<string, Above>();
+  return (parents) => {
+    const key = JSON.stringify(parents);
+    const above = known.get(key) ?? aboveOf(ancestorsOf(parents, stored), clean);
+    known.set(key, above);
+    return above;
+  };
+}
+
+function aboveOf(entities: readonly StoredEntity[], clean: Clean): Above {
+  const cleaned = entities.map(clean);
   return {
-    own,
-    roles: [...new Set([own, ...above].flatMap(({ roles }) => roles))].sort(),
+    roles: [...new Set(entities.flatMap(({ roles }) => roles))],
     ancestors: Object.freeze(cleaned.flatMap(({ ancestors }) => ancestors)),
     misfits: cleaned.flatMap(({ misfits }) => misfits),
   };
 }
 
+function complete(own: StoredEntity, { roles, ancestors, misfits }: Above): KnownEntity {
+  return { own, roles: [...new Set([...own.roles, ...roles])].sort(), ancestors, misfits };
+}
+
 /** Breadth first, each once. */
-function ancestorsOf(own: StoredEntity, stored: ReadonlyMap<string, StoredEntity>): StoredEntity[] {
-  const found = new Map<string, StoredEntity>([[referenceTo(own), own]]);
-  for (const { parents } of found.values())
-    for (const parent of parents) {
-      const above = stored.get(parent);
-      if (above && !found.has(parent)) found.set(parent, above);
+function ancestorsOf(parents: readonly string[], stored: ReadonlyMap<string, StoredEntity>): StoredEntity[] {
+  const found = new Map<string, StoredEntity>();
+  const add = (references: readonly string[]) => {
+    for (const reference of references) {
+      const entity = stored.get(reference);
+      if (entity && !found.has(reference)) found.set(reference, entity);
     }
-  found.delete(referenceTo(own));
+  };
+  add(parents);
+  for (const entity of found.values()) add(entity.parents);
   return [...found.values()];
 }
 

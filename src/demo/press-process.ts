@@ -10,7 +10,8 @@ const SERVICE = /^http:\/\/127\.0\.0\.1:(\d+)$/;
 
 /** The demo's policy with its service on a port that is free: the one after the gateway's, or any. */
 export async function withPressOn(policy: Policy, gatewayPort: number): Promise<Policy> {
-  const port = (await isFree(gatewayPort + 1)) ? gatewayPort + 1 : await freePort();
+  const next = gatewayPort === 0 ? 0 : gatewayPort + 1;
+  const port = (await isFree(next)) ? next : await freePort();
   const upstream = `http://127.0.0.1:${port}`;
   const routes = policy.routes.map((route) =>
     typeof route.upstream === 'string' && SERVICE.test(route.upstream) ? { ...route, upstream } : route,

@@ -9,8 +9,10 @@ const keys = createRemoteJWKSet(new URL('/.well-known/jwks.json', gateway));
 const server = createServer((req, res) => {
   answer(req, res).catch(() => say(res, 401, { error: 'this service is reached through the gateway alone' }));
 });
-server.on('error', ({ message }) => {
-  process.stderr.write(`castellan: the demo's service does not start: ${message}\n`);
+server.on('error', ({ message, code }: NodeJS.ErrnoException) => {
+  // Another node of the same policy has started it.
+  if (code !== 'EADDRINUSE')
+    process.stderr.write(`castellan: the demo's service does not start: ${message}\n`);
   process.exit(1);
 });
 server.listen(Number(port), '127.0.0.1', () => process.send?.('listening'));

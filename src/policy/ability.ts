@@ -92,9 +92,21 @@ export function principalFacts(snapshot: Snapshot, principal: Principal): Facts 
   return Object.freeze(facts);
 }
 
-/** What rules see of a principal's ancestors. */
-export function ancestorFacts(ancestors: Principal['ancestors']) {
-  return { ancestors, ancestorIds: ancestors.map(({ type, id }) => `${type}:${id}`) };
+interface AncestorFacts {
+  ancestors: Principal['ancestors'];
+  ancestorIds: readonly string[];
+}
+
+const factsOfAncestors = new WeakMap<Principal['ancestors'], AncestorFacts>();
+
+/** What rules see of a principal's ancestors; made once for a list that nobody changes, and many share. */
+export function ancestorFacts(ancestors: Principal['ancestors']): AncestorFacts {
+  const facts = factsOfAncestors.get(ancestors) ?? {
+    ancestors,
+    ancestorIds: Object.freeze(ancestors.map(({ type, id }) => `${type}:${id}`)),
+  };
+  if (Object.isFrozen(ancestors)) factsOfAncestors.set(ancestors, facts);
+  return facts;
 }
 
 /** The rule as far as these facts go; nothing when it can never match this principal. */

@@ -132,7 +132,7 @@ function checkFields(rule: Rule, types: ResourceType[], base: string): Problem[]
   return (rule.fields ?? []).flatMap((field, index): Problem[] => {
     const pointer = `${base}/fields/${index}`;
     for (const type of types) {
-      const resolved = resolveAttribute(field, type.attributes, type.type, 'field');
+      const resolved = resolveAttribute(field, declaredOf(type), type.type, 'field');
       if ('problem' in resolved)
         return [
           {
@@ -184,12 +184,17 @@ function resourceScope(type: ResourceType, vocabulary: Vocabulary): Scope {
       if (path === ANCESTORS) return { spec: ancestorsSpec };
       if (isOfAncestors(path))
         return resolveBelowAncestors(path.slice(ANCESTORS.length + 1), vocabulary.types);
-      return resolveAttribute(path, type.attributes, type.type, 'attribute', [ANCESTORS]);
+      return resolveAttribute(path, declaredOf(type), type.type, 'attribute', [ANCESTORS]);
     },
     ofElement: (path, query) =>
       path === ANCESTORS ? (inner) => resolveOfAncestor(inner, vocabulary.types, query) : undefined,
     principalAttribute: (path) => resolvePrincipal(path, vocabulary),
   };
+}
+
+/** Every resource has an id, whether its type says of what kind or not. */
+function declaredOf({ attributes }: ResourceType): Record<string, AttributeSpec> {
+  return { id: { type: 'string' }, ...attributes };
 }
 
 function whenScope(vocabulary: Vocabulary): Scope {

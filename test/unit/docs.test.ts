@@ -12,6 +12,7 @@ import { demoAccounts } from '../../seeds/demo.ts';
 import { settings } from '../../src/config.ts';
 import { principalOf, resourceOf } from '../../src/decision/access-request.ts';
 import { DocumentRow } from '../../src/demo/models.ts';
+import { startPress } from '../../src/demo/press-process.ts';
 import { accessibleBy } from '../../src/enforcement/sql-filter.ts';
 import { errorTable } from '../../src/errors.ts';
 import { makeMetrics } from '../../src/http/metrics.ts';
@@ -407,7 +408,9 @@ describe('what the docs show of a gateway', function () {
       if (spawnSync('curl', ['--version']).error) this.skip();
       const own = createServer(invoiceApp(gateway.services));
       await new Promise<void>((done) => own.listen(0, '127.0.0.1', done));
+      const press = await startPress(gateway.services.live.snapshot.policy, gateway.url);
       await runCommands(page, gateway, own).finally(() => own.close());
+      await press?.close();
     });
 });
 

@@ -13,6 +13,8 @@ export interface Statement {
   scope: Scope;
   /** Whether its conditions ask about the principal. */
   readsPrincipal: boolean;
+  /** Attributes that its conditions read of anything but the context and the resource itself: those of the principal among them. */
+  attributesRead: readonly string[];
   /** Which part of the policy it is in, and where in its text it begins. */
   part: number;
   start: number;
@@ -85,9 +87,31 @@ function statementOf(piece: Piece, part: number, fallback: string): Statement {
       ...piece,
       scope: scopeOf(read.json),
       readsPrincipal: JSON.stringify(read.json.conditions).includes('{"Var":"principal"}'),
+      attributesRead: [...new Set(attributesIn(read.json.conditions))],
       part,
     };
   });
+}
+
+/** By `.` and `has`, whatever stands before them: a principal may come by way of a variable, a branch, a record or its name. */
+function attributesIn(node: unknown): string[] {
+  if (typeof node !== 'object' || node === null) return [];
+  const own = ['.', 'has'].flatMap((operator) => {
+    const { left, attr }: { left?: unknown; attr?: unknown } = Reflect.get(node, operator) ?? {};
+    return isNoPrincipal(left) ? [] : [attr].flat().filter((name) => typeof name === 'string');
+  });
+  return [...own, ...Object.values(node).flatMap(attributesIn)];
+}
+
+function isNoPrincipal(left: unknown): boolean {
+  return JSON.stringify(left) === '{"Var":"resource"}' || isOfContext(left);
+}
+
+function isOfContext(left: unknown): boolean {
+  if (typeof left !== 'object' || left === null) return false;
+  if (JSON.stringify(left) === '{"Var":"context"}') return true;
+  const within: { left?: unknown } = Reflect.get(left, '.') ?? {};
+  return Object.keys(left).length === 1 && isOfContext(within.left);
 }
 
 type PolicyJson = Extract<

@@ -619,7 +619,10 @@ describe('attacks on the decision point', () => {
       const taken = await metadataOf(behind.url, {});
       const elsewhere = await metadataOf(behind.url, {}, `${metadataPath}/tenant2`);
       await behind.close();
-      assert.deepEqual(JSON.parse(there.text), {
+      const { signed_metadata: signed, ...metadata } = JSON.parse(there.text);
+      const claims = JSON.parse(Buffer.from(signed.split('.')[1], 'base64url').toString());
+      assert.equal(claims.policy_decision_point, 'https://pdp.example.com/tenant1/(a)');
+      assert.deepEqual(metadata, {
         policy_decision_point: 'https://pdp.example.com/tenant1/(a)',
         access_evaluation_endpoint: 'https://pdp.example.com/tenant1/(a)/access/v1/evaluation',
         access_evaluations_endpoint: 'https://pdp.example.com/tenant1/(a)/access/v1/evaluations',

@@ -181,10 +181,10 @@ describe('the decision point', () => {
   });
 
   it('says in its place what is wrong with a bad evaluation, and refuses what is wrong for all', async () => {
-    const [good, without, wrong] = await evaluateAll({
+    const [good, without, wrong, ...noObjects] = await evaluateAll({
       subject: alice,
       action: read,
-      evaluations: [{ resource: record1 }, {}, { resource: { type: 'record' } }],
+      evaluations: [{ resource: record1 }, {}, { resource: { type: 'record' } }, 5, null, []],
     });
     assert.equal(good.decision, true);
     assert.deepEqual(without, {
@@ -192,6 +192,9 @@ describe('the decision point', () => {
       context: { error: { status: 400, message: 'resource missing, here and at the top' } },
     });
     assert.deepEqual(wrong.context.error, { status: 400, message: '"resource.id" is required' });
+    for (const { context } of noObjects)
+      assert.deepEqual(context.error, { status: 400, message: 'the item must be an object' });
+    assert.equal(noObjects.length, 3);
     for (const part of [
       { subject: 'alice' },
       { subject: { type: 'user' } },

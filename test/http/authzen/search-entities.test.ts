@@ -1,6 +1,6 @@
 /** Searches over entities held against evaluations: by roles from above, by attributes, and by what something lies in. */
 import assert from 'node:assert/strict';
-import { addRole, addRule, ok } from '../admin/staff.ts';
+import { addRole, addRule, demoId, ok } from '../admin/staff.ts';
 import { addEntityTypes, put } from '../entities/kept.ts';
 import {
   type Certified,
@@ -70,6 +70,35 @@ describe('searches over entities', () => {
       body.evaluations[at].decision ? [`${who} ${action} ${what}`] : [],
     );
   };
+
+  it('find the entities that somebody may administer exactly as they evaluate, page by page', async () => {
+    const { root } = certified;
+    const type = 'castellan.entity';
+    const rule = { role: await addRole(root), subject: type, conditions: { type: 'folder' } };
+    await addRule(root, { ...rule, action: 'update' });
+    await put(root, 'robot:keeper', { roles: [rule.role] });
+    await put(root, 'folder:with:colon');
+    const rows: { type: string; id: string }[] = await certified.gateway.services.db('entities');
+    const evaluations = rows.map(({ type: of, id }) => ({ resource: { type, id: `${of}:${id}` } }));
+    const asked = { subject: robot('keeper'), action: { name: 'update' } };
+    const { body } = ok(await root.post(evaluationsPath, { ...asked, evaluations }));
+    const wanted = evaluations.flatMap(({ resource: { id } }, at) =>
+      body.evaluations[at].decision ? [id] : [],
+    );
+    assert.deepEqual(wanted.sort(), ['folder:inner', 'folder:top', 'folder:with:colon']);
+    const resource = { type };
+    assert.deepEqual(await found(resourceSearchPath, { ...asked, resource }), wanted);
+    const paged: string[] = [];
+    for (let next: string | undefined; next !== ''; ) {
+      const request = { ...asked, resource, page: next ? { token: next } : { limit: 1 } };
+      const one = await page(resourceSearchPath, request);
+      paged.push(...one.ids);
+      next = one.next;
+    }
+    assert.deepEqual(paged, wanted);
+    const ofSuperadmin = { subject: { type: 'user', id: demoId(1) }, action: { name: 'read' }, resource };
+    assert.equal((await found(resourceSearchPath, ofSuperadmin)).length, rows.length);
+  });
 
   for (const [action, wanted] of Object.entries({
     update: ['r1 update plan-1', 'r1 update plan-3', 'r2 update plan-1', 'r2 update plan-3'],

@@ -6,6 +6,7 @@ import type { Query, Rule } from '../../../src/policy/policy.ts';
 import { ruleOf, sampleRoles, sampleTypes, typeOf } from './sample-policy.ts';
 
 const extraTypes = [
+  typeOf('bare', { attributes: {} }),
   typeOf('loose', { attributes: { id: { type: 'string' }, things: { type: 'array' } } }),
   typeOf('letter', { attributes: { id: { type: 'string' }, template: { type: 'string' } } }),
 ];
@@ -244,6 +245,13 @@ describe('checking the paths of a condition', () => {
       'an element\'s attribute whose name is "template"',
       where({ parts: { $elemMatch: { template: 'welcome' } } }),
     ],
+  ]);
+});
+
+describe('checking a rule about a type that declares no id', () => {
+  accepts([
+    ['a condition on the id', { subject: 'bare', conditions: { id: { $ne: 'x' } } }],
+    ['the id as a field', { subject: 'bare', fields: ['id'] }],
   ]);
 });
 

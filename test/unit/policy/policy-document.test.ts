@@ -50,6 +50,7 @@ describe('a policy as a document', () => {
         merged.roles.push(...policy.roles);
         merged.rules.push(...policy.rules);
         merged.cases.push(...policy.cases);
+        merged.routes.push(...policy.routes);
       }
       assert.equal(digestOf(merged), digestOf(demo));
     });
