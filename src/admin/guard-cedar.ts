@@ -35,7 +35,7 @@ function gapInPublication(publication: Publication): Gap {
   if (part) return `what the Cedar part ${part.id} permits cannot be held against what you may`;
   const types = [
     ...[...diff.resourceTypes.added, ...diff.resourceTypes.removed].filter(
-      (type) => isBeyondRules(type) || (isOfPrincipals(type) && decidesElse(before)),
+      (type) => isBeyondRules(type) || (isOfPrincipals(type) && isDecidedBeyondRules(before)),
     ),
     ...diff.resourceTypes.changed.flatMap((change) => (meansElse(change, before) ? [change.after] : [])),
   ];
@@ -56,8 +56,7 @@ function isOfPrincipals({ identity }: ResourceType): boolean {
   return identity !== undefined;
 }
 
-/** Whether anything but rules decides under a policy. */
-function decidesElse(snapshot: Snapshot): boolean {
+function isDecidedBeyondRules(snapshot: Snapshot): boolean {
   return hasPolicies(snapshot) || unseenType(snapshot) !== undefined;
 }
 
@@ -65,7 +64,7 @@ function decidesElse(snapshot: Snapshot): boolean {
 function meansElse(change: { before: ResourceType; after: ResourceType }, snapshot: Snapshot): boolean {
   const isTheirs = isBeyondRules(change.before) || isBeyondRules(change.after);
   if (isTheirs) return textOf(change.before) !== textOf(change.after);
-  if (!decidesElse(snapshot)) return false;
+  if (!isDecidedBeyondRules(snapshot)) return false;
   if (isOfPrincipals(change.before) || isOfPrincipals(change.after))
     return textOf(change.before) !== textOf(change.after);
   if (change.after.type !== ACCOUNT_TYPE) return false;

@@ -121,6 +121,17 @@ describe('nobody gives what is decided elsewhere and not seen here', () => {
     assert.equal(await opens(id), true);
   });
 
+  it('attack: the word of an issuer gives such a role to whomever it likes', async () => {
+    const type = fresh('t');
+    const roles = [{ claim: 'groups', value: 'all', role: 'boss' }];
+    const identity = { issuer: 'https://issuer.example', roles };
+    ok(await root.post(typesPath, { type, attributes: {} }), 201);
+    await refused(() => admin.patch(`${typesPath}/${type}`, { identity }));
+    await refused(() => admin.post(typesPath, { type: fresh('t'), attributes: {}, identity }));
+    ok(await root.patch(`${typesPath}/${type}`, { identity }));
+    await refused(() => admin.patch(`${typesPath}/${type}`, { identity: null }));
+  });
+
   it('attack: a type is made for it, changed under it, or removed to be made anew', async () => {
     await refused(() =>
       admin.post(typesPath, { type: fresh('t'), actions: ['open'], evaluator: 'authzen-remote' }),
