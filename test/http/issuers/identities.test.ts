@@ -1,5 +1,6 @@
 /** Somebody from elsewhere: a principal by what their token says and what is stored of them, and never by more. */
 import assert from 'node:assert/strict';
+import { tokenPrincipal } from '../../../src/sessions/issuers/token-principal.ts';
 import { anonymousClient, Client, eventually, logIn, startGateway, type TestGateway } from '../../harness.ts';
 import { addRole, addRule, assertProblem, ok, rolesPath, typesPath } from '../admin/staff.ts';
 import { at, put } from '../entities/kept.ts';
@@ -111,6 +112,12 @@ describe('an identity from elsewhere', () => {
     };
     const client = await someone('climber', claims);
     assertProblem(await client.get(rolesPath), 403, 'access_denied');
+    // Nor do other evaluators see any as an attribute, although the type declares it.
+    const [issuer] = gateway.services.config.trustedIssuers.slice(1);
+    assert.ok(issuer);
+    const token = { issuer, subject: 'climber', claims: { ...claims, department: 'sales' }, endsAtMs: 0 };
+    const { attributes } = tokenPrincipal(token, undefined, gateway.services.live.snapshot);
+    assert.deepEqual({ ...attributes }, { id: 'climber', department: 'sales' });
     for (const [path, value] of [
       ['roles', role],
       ['type', 'user'],
@@ -199,6 +206,8 @@ describe('an identity from elsewhere', () => {
       );
       return rows.length > 0;
     });
+    // Announced to nobody: what is remembered of it must not count.
+    await trx.raw('SET LOCAL session_replication_role = replica');
     await trx('entity_roles').where({ id: 'deputy' }).delete();
     await trx.commit();
     assertProblem(await change, 403, 'access_denied');
