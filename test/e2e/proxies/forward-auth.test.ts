@@ -14,6 +14,7 @@ describe('forward-auth behind a real proxy', () => {
   let site: Site;
   let bearer: string;
   let cookie: string;
+  const upgrades: (string | undefined)[] = [];
   // HAProxy tries for three seconds: asked first, and looked at last.
   const unasked = new Map<ProxyKind, Promise<string[]>>();
   before(async () => {
@@ -25,7 +26,8 @@ describe('forward-auth behind a real proxy', () => {
       answers.catch(() => {}); // the test that waits for it tells
       unasked.set(kind, answers);
     }
-    site.upstream.server.on('upgrade', (_req, socket: Duplex) => {
+    site.upstream.server.on('upgrade', (req, socket: Duplex) => {
+      upgrades.push(req.headers.upgrade);
       // The answer to the key below, which HAProxy looks at (RFC 6455, 1.3).
       const lines = [
         'Upgrade: websocket',
@@ -162,6 +164,11 @@ describe('forward-auth behind a real proxy', () => {
         const h2c = ['Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA', bearer];
         assert.match(await upgrade(proxy.url, h2c), /^HTTP\/1\.1 200/);
         assert.equal(site.upstream.seen.at(-1)?.headers['upgrade'], undefined);
+        await open([...own, 'Upgrade: h2c']);
+        assert.ok(
+          upgrades.every((to) => to === 'websocket'),
+          String(upgrades),
+        );
       });
 
       it('has the log-in and the own account of Castellan at the same host, and nothing else of it', async () => {

@@ -86,8 +86,7 @@ async function writeConfiguration(
     ['127.0.0.1:8080', new URL(castellan).host],
   ];
   if (app !== undefined) replaced.push(['127.0.0.1:3000', new URL(app).host]);
-  if (kind === 'haproxy')
-    replaced.push(['lua-load /etc/haproxy/castellan.lua', `lua-load ${join(documented, 'haproxy.lua')}`]);
+  if (kind === 'haproxy') replaced.push(['/etc/haproxy/castellan.lua', join(documented, 'haproxy.lua')]);
   let text = await readFile(join(documented, file), 'utf8');
   for (const [from, to] of replaced) {
     if (!text.includes(from)) throw new Error(`docs/proxies/${file} does not have ${from}`);
