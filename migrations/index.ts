@@ -17,6 +17,7 @@ import { down as dropShadow, up as makeShadow } from './0014-shadow.ts';
 import { down as dropSigningKeys, up as makeSigningKeys } from './0015-signing-keys.ts';
 import { down as dropRoutes, up as makeRoutes } from './0016-routes.ts';
 import { down as dropEntityChanges, up as makeEntityChanges } from './0017-entity-changes.ts';
+import { down as dropIdentities, up as makeIdentities } from './0018-identities.ts';
 
 const migrations: Record<string, Knex.Migration> = {
   '0001-foundation': { up: makeFoundation, down: dropFoundation },
@@ -36,6 +37,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0015-signing-keys': { up: makeSigningKeys, down: dropSigningKeys },
   '0016-routes': { up: makeRoutes, down: dropRoutes },
   '0017-entity-changes': { up: makeEntityChanges, down: dropEntityChanges },
+  '0018-identities': { up: makeIdentities, down: dropIdentities },
 };
 
 /** What knex asks for migrations, in the app and on its command line. */

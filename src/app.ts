@@ -85,6 +85,6 @@ function firstSteps({ logger, metrics, isSecure }: Services): RequestHandler[] {
   return [requestLog(logger), timeRequests(metrics), securityHeaders(isSecure)];
 }
 
-function identify({ sessions, apiKeys, allowedOrigins, isSecure }: Services): RequestHandler {
-  return authenticate({ sessions, apiKeys, allowedOrigins, isSecure });
+function identify({ sessions, apiKeys, issuers, live, allowedOrigins, isSecure }: Services): RequestHandler {
+  return authenticate({ sessions, apiKeys, issuers, live, allowedOrigins, isSecure });
 }

@@ -2,11 +2,14 @@
 import { availableParallelism } from 'node:os';
 import ipaddr from 'ipaddr.js';
 import Joi from 'joi';
+import { type TrustedIssuer, trustedIssuersSetting } from './config/trusted-issuers.ts';
 
 interface Setting {
   schema: Joi.Schema;
   default?: unknown;
   meaning: string;
+  /** What `castellan config` shows, where it is no plain value. */
+  show?(value: unknown): string;
   /** Never shown by `castellan config` and never logged. */
   secret?: true;
 }
@@ -226,6 +229,13 @@ export const settings = {
     default: 30,
     meaning: 'how long a key signs before the next one does',
   },
+  TRUSTED_ISSUERS: {
+    schema: trustedIssuersSetting,
+    default: '[]',
+    show: JSON.stringify,
+    meaning:
+      'whose JSON Web Tokens identify their bearers: a list in JSON, or a file of it (docs/identities.md)',
+  },
   HIDE_FORBIDDEN: {
     schema: Joi.boolean(),
     default: false,
@@ -360,6 +370,7 @@ export interface Config {
     previousSecret: string | undefined;
     keyDays: number;
   };
+  trustedIssuers: readonly TrustedIssuer[];
   hideForbidden: boolean;
   authzenPublic: boolean;
   evaluators: string[];
@@ -411,7 +422,7 @@ export function reportSettings(env: NodeJS.ProcessEnv = process.env): SettingRep
   const values = readSettings(env);
   return settingEntries().map(([name, setting]) => {
     const value = values[name];
-    const shown = value === undefined ? '' : setting.secret ? '(set)' : String(value);
+    const shown = value === undefined ? '' : setting.secret ? '(set)' : (setting.show ?? String)(value);
     return {
       name,
       value: shown,
@@ -507,6 +518,7 @@ function toConfig(values: Values): Config {
       previousSecret: v.SIGNING_SECRET_PREVIOUS,
       keyDays: v.SIGNING_KEY_DAYS,
     }),
+    trustedIssuers: v.TRUSTED_ISSUERS,
     hideForbidden: v.HIDE_FORBIDDEN,
     authzenPublic: v.AUTHZEN_PUBLIC,
     evaluators: v.EVALUATORS,

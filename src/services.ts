@@ -24,7 +24,8 @@ import { REMOTE } from './evaluators/authzen-remote.ts';
 import { decisionsAt } from './evaluators/decisions-at.ts';
 import { makeEvaluators, namesWith } from './evaluators/index.ts';
 import { openEvaluators } from './evaluators/open.ts';
-import type { RemotePoint } from './evaluators/remote/decision-point.ts';
+import type { CallOutcome, RemotePoint } from './evaluators/remote/decision-point.ts';
+import { openRemote } from './evaluators/remote/open.ts';
 import { jsonBodyReader } from './http/json-body.ts';
 import { type Metrics, makeMetrics } from './http/metrics.ts';
 import type { Check } from './http/operations.ts';
@@ -34,6 +35,7 @@ import type { TableCheck } from './policy/compile.ts';
 import { LivePolicy } from './policy/live-policy.ts';
 import { pastSnapshots } from './policy/past-snapshots.ts';
 import type { Snapshot } from './policy/snapshot.ts';
+import { LiveIssuers } from './sessions/issuers/live-issuers.ts';
 import { LiveApiKeys } from './sessions/live-api-keys.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
 import { keepRemovingOldSessions } from './sessions/remove-old.ts';
@@ -102,7 +104,8 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   const entities = new LiveEntities({ db });
   const sources = sourcesOf(config);
   await checkSources(db, sources);
-  const more = await openEvaluators(config, (outcome) => metrics.remoteCalls.inc({ outcome }));
+  const onRemoteCall = (outcome: CallOutcome) => metrics.remoteCalls.inc({ outcome });
+  const more = await openEvaluators(config, onRemoteCall);
   const evaluatorNames = namesWith(more);
   const upgrades = new Upgrades();
   const targets = makeTargets((origin, isUp) =>
@@ -123,8 +126,10 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   const decisionLog = openDecisionLog(config, storage, logger, metrics);
   const evaluators = makeEvaluators({ abilityOf, ...more });
   const disagreements = openDisagreementLog(config, db, logger);
+  // With connections and a circuit of its own: what is only watched must not keep what decides from being asked.
+  const shadowRemote = openRemote(config, onRemoteCall);
   const shadow = shadows({
-    evaluators,
+    evaluators: makeEvaluators({ abilityOf, ...more, remote: shadowRemote }),
     ...config.shadow,
     onOutcome: (evaluator, outcome) => metrics.shadowDecisions.inc({ evaluator, outcome }),
     onDisagreement: (disagreement) => disagreements.note(disagreement),
@@ -138,8 +143,17 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       return id;
     },
   });
+  const issuers = new LiveIssuers({
+    issuers: config.trustedIssuers,
+    db,
+    entities,
+    isInTable: (type) => sources.has(type),
+    onTrouble: (issuer, cause) =>
+      logger.warn({ err: cause, issuer }, 'the keys of an issuer cannot be had; its tokens are nobody'),
+  });
   const gate = gatekeeper({
     live,
+    issuers,
     decisions,
     minRevisionWaitMs: config.minRevisionWaitMs,
     hideForbidden: config.hideForbidden,
@@ -189,6 +203,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     feed,
     sessions,
     apiKeys,
+    issuers,
     entities,
     passwords: passwordHasher(config.password),
     abilityOf,
@@ -227,7 +242,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     evaluatorNames,
     snapshotAt: pastSnapshots({ db, live, evaluators: evaluatorNames }),
     sources,
-    checks: healthChecks(config, { db, live, feed, shared, remote: more.remote }),
+    checks: healthChecks(config, { db, live, feed, shared, issuers, remote: more.remote }),
     refreshGauges: () => {
       metrics.revision.set(live.health().revision);
       metrics.feedLagSeconds.set(feed.health().polledMsAgo / 1000);
@@ -245,6 +260,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       await decisionLog.close();
       await disagreements.close();
       more.remote?.close();
+      shadowRemote?.close();
       await feed.close();
       await shared.close();
     },
@@ -320,6 +336,7 @@ function makeLivePolicy(
       onAdopted(snapshot);
       const unanswered = unansweredIn(config, snapshot);
       if (unanswered) logger.warn(unanswered);
+      for (const line of unnamedIn(config, snapshot)) logger.warn(line);
     },
     onFailure: (revision, cause) => {
       metrics.policyFailures.inc();
@@ -366,15 +383,26 @@ function unansweredIn({ authzenRemote }: Config, { policy }: Snapshot): string |
   return `AUTHZEN_REMOTE_URL is not set, so everything about ${types.join(', ')} is denied on this node`;
 }
 
+/** Whose tokens are nobody on this node, in words: the policy has no type for their subjects. */
+function unnamedIn({ trustedIssuers }: Config, { types }: Snapshot): string[] {
+  return trustedIssuers
+    .filter(({ principalType }) => !types.has(principalType))
+    .map(
+      ({ issuer, principalType }) =>
+        `${principalType} is no resource type of the policy, so the tokens of ${issuer} are nobody on this node`,
+    );
+}
+
 interface Checked {
   db: Database;
   live: LivePolicy;
   feed: ChangeFeed;
   shared: SharedCache;
+  issuers: LiveIssuers;
   remote: RemotePoint | undefined;
 }
 
-function healthChecks(config: Config, { db, live, feed, shared, remote }: Checked): Check[] {
+function healthChecks(config: Config, { db, live, feed, shared, issuers, remote }: Checked): Check[] {
   return [
     { name: 'postgres', check: async () => ({ ok: Boolean(await db.raw('SELECT 1').timeout(2000)) }) },
     {
@@ -408,6 +436,14 @@ function healthChecks(config: Config, { db, live, feed, shared, remote }: Checke
           },
         ]
       : []),
+    ...(issuers.isEmpty
+      ? []
+      : [
+          {
+            name: 'issuers',
+            check: () => ({ ok: true, detail: issuers.state(live.snapshot) }),
+          },
+        ]),
     ...(config.redisUrl
       ? [
           {

@@ -21,7 +21,7 @@ import { endSessions } from '../sessions/end-sessions.ts';
 import { identityOf } from '../sessions/request-access.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import { giverOf } from './giver.ts';
-import { guardAccount, guardAssignment } from './guard-escalation.ts';
+import { guardAccount, guardAccountChange, guardAssignment } from './guard-escalation.ts';
 import { actorOf } from './publish-change.ts';
 import { admitted, changeUnderLock } from './under-lock.ts';
 import type { UserChange, UserCreation } from './user-schemas.ts';
@@ -50,7 +50,12 @@ export async function createUser(
     if (roles.length > 0)
       await trx('role_assignments').insert(roles.map((role) => ({ account_id: id, role_key: role })));
     if (body.roles || Object.keys(attributes).length > 0)
-      await guardAccount(giver, snapshot, accountPrincipal(await factsOf(trx, id), snapshot));
+      await guardAccountChange(
+        giver,
+        snapshot,
+        undefined,
+        accountPrincipal(await factsOf(trx, id), snapshot),
+      );
     await recordAudit(trx, {
       actor: actorOf(req),
       action: 'user.create',
@@ -77,7 +82,8 @@ export async function changeUser(
     await requireActivityChange(services, call, account);
     requireFitting(body.attributes ?? {}, snapshot);
     const giver = giverOf(services, req, snapshot);
-    await guardAccount(giver, snapshot, accountPrincipal(await factsOf(trx, id), snapshot));
+    const was = accountPrincipal(await factsOf(trx, id), snapshot);
+    await guardAccount(giver, snapshot, was);
     // After the guard: who may not touch the account is not told what became of it.
     if (body.isActive && account.deletedAt)
       throw new AppError('conflict', { message: 'whose account it was deleted it, and that is for good' });
@@ -87,7 +93,7 @@ export async function changeUser(
     const { isActive } = account;
     await account.$query(trx).patch(columnsOf(account, body));
     const after = await factsOf(trx, id);
-    await guardAccount(giver, snapshot, accountPrincipal(after, snapshot));
+    await guardAccountChange(giver, snapshot, was, accountPrincipal(after, snapshot));
     // Whether it is active is asked of by actions of its own.
     if (Object.keys(body).some((key) => key !== 'isActive'))
       await gatekeeper.requireAllowedAfter(admitted(req), { ...accountAttributes(after), isActive });

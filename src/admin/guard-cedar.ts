@@ -1,13 +1,12 @@
 /**
- * What Cedar permits cannot be held against what somebody holds as rules can: whoever changes what it decides by may
- * `escalate`, and whoever touches an account is plainly permitted all that it could be (design 4.7).
+ * What others than `casl` permit cannot be held against what somebody holds as rules can: whoever changes what they decide
+ * by may `escalate`, and whoever touches an account is plainly permitted by Cedar all that it could be (design 4.7).
  */
 
 import { type CedarPolicies, cedarPoliciesOf } from '../evaluators/cedar-policies.ts';
 import { couldConcern } from '../evaluators/cedar-possible.ts';
 import type { Principal } from '../policy/ability.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
-import { CEDAR_EVALUATOR } from '../policy/cedar/check-cedar.ts';
 import { ROLE_TYPE } from '../policy/cedar/names.ts';
 import type { Statement } from '../policy/cedar/statements.ts';
 import { partText } from '../policy/compile.ts';
@@ -17,9 +16,10 @@ import type { Publication } from '../policy/publish.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Giver } from './giver.ts';
 import { rewiredRoles } from './guard-denies.ts';
+import { seesLineage, unseenType } from './guard-unseen.ts';
 import { requireNoGap } from './require-holds.ts';
 
-/** Throws `privilege_escalation` where a publication changes what Cedar permits, unless the giver may `escalate` on the policy. */
+/** Throws `privilege_escalation` where a publication changes what Cedar or others permit, unless the giver may `escalate` on the policy. */
 export async function guardCedar(giver: Giver, publication: Publication): Promise<void> {
   const { before } = publication;
   await requireNoGap(giver, before, gapInPublication(publication), {
@@ -34,25 +34,41 @@ function gapInPublication(publication: Publication): Gap {
   const [part] = [...added, ...removed, ...changed.map((change) => change.after)];
   if (part) return `what the Cedar part ${part.id} permits cannot be held against what you may`;
   const types = [
-    ...[...diff.resourceTypes.added, ...diff.resourceTypes.removed].filter(isCedar),
+    ...[...diff.resourceTypes.added, ...diff.resourceTypes.removed].filter(
+      (type) => isBeyondRules(type) || (isOfPrincipals(type) && decidesElse(before)),
+    ),
     ...diff.resourceTypes.changed.flatMap((change) => (meansElse(change, before) ? [change.after] : [])),
   ];
-  if (types[0]) return `what Cedar permits on ${types[0].type} cannot be held against what you may`;
+  if (types[0])
+    return `what is permitted on ${types[0].type} is not said by rules, and cannot be held against what you may`;
   const [role] = rewiredRoles(publication);
-  return role && (hasPolicies(before) || hasPolicies(after))
-    ? `what Cedar permits to the role ${role.key} cannot be held against what you may`
+  return role && [before, after].some((snapshot) => hasPolicies(snapshot) || seesLineage(snapshot))
+    ? `what others than rules permit to the role ${role.key} cannot be held against what you may`
     : undefined;
 }
 
-function isCedar({ evaluator }: ResourceType): boolean {
-  return evaluator === CEDAR_EVALUATOR;
+function isBeyondRules({ evaluator }: ResourceType): boolean {
+  return evaluator !== 'casl';
 }
 
-/** Whether policies of Cedar mean something else by a change of a type: of what it decides about, or of who asks. */
+/** Whose roles and attributes an issuer says. */
+function isOfPrincipals({ identity }: ResourceType): boolean {
+  return identity !== undefined;
+}
+
+/** Whether anything but rules decides under a policy. */
+function decidesElse(snapshot: Snapshot): boolean {
+  return hasPolicies(snapshot) || unseenType(snapshot) !== undefined;
+}
+
+/** Whether others than rules may mean something else by a change of a type: of what they decide about, or of who asks. */
 function meansElse(change: { before: ResourceType; after: ResourceType }, snapshot: Snapshot): boolean {
-  const isRead = isCedar(change.before) || isCedar(change.after);
-  if (isRead) return textOf(change.before) !== textOf(change.after);
-  if (change.after.type !== ACCOUNT_TYPE || !hasPolicies(snapshot)) return false;
+  const isTheirs = isBeyondRules(change.before) || isBeyondRules(change.after);
+  if (isTheirs) return textOf(change.before) !== textOf(change.after);
+  if (!decidesElse(snapshot)) return false;
+  if (isOfPrincipals(change.before) || isOfPrincipals(change.after))
+    return textOf(change.before) !== textOf(change.after);
+  if (change.after.type !== ACCOUNT_TYPE) return false;
   const shapeOf = ({ attributes }: ResourceType, name: string) =>
     JSON.stringify([attributes[name]?.type, attributes[name]?.items]);
   return Object.keys(change.before.attributes).some(

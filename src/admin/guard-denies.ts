@@ -90,6 +90,12 @@ async function guardRoles(giver: Giver, change: Change, beyond: Beyond): Promise
     const gap = isForAll(rule.role) ? beyond(before.rules.values()) : gapOf(rule.role);
     await requireNoGap(giver, before, gap, ruleTarget(rule));
   }
+  // Whoever is from elsewhere may have any role that claims give.
+  for (const rule of change.denies) {
+    const type = before.types.get(entityNamed(rule.principal ?? '').type);
+    for (const { role } of type?.identity?.roles ?? [])
+      await requireNoGap(giver, before, gapOf(role), ruleTarget(rule));
+  }
   for (const { key } of change.rewired) {
     const were = new Set(rulesOfRole(before, key).map(({ id }) => id));
     const isDenied = rulesOfRole(after, key).some(
@@ -184,7 +190,7 @@ async function findBound(
 ): Promise<Holder[]> {
   const touched = [...denies.flatMap(({ role }) => role ?? []), ...rewired.map(({ key }) => key)];
   const bound = [
-    principal.id,
+    isHeldHere(principal) ? principal.id : NOBODY,
     denies.flatMap(holderNamed),
     heirsOf(
       after,
@@ -199,6 +205,13 @@ async function findBound(
   const { rows }: { rows: BoundRow[] } = await trx.raw(boundHolders, [...bound, isAny, named, stronger]);
   return rows.map(({ apiKey, ...account }) => (apiKey ? apiKeyHolder(apiKey) : accountHolder(account)));
 }
+
+/** The giver's own id, where it is one of ours: any other might not even be a UUID. */
+function isHeldHere({ type }: Principal): boolean {
+  return type === ACCOUNT_TYPE || type === API_KEY_TYPE;
+}
+
+const NOBODY = '00000000-0000-0000-0000-000000000000';
 
 /** So many entities are looked at one by one. */
 const MOST_ENTITIES = 1000;

@@ -18,6 +18,7 @@ import type { Giver } from './giver.ts';
 import { cedarGap, guardCedar } from './guard-cedar.ts';
 import { guardDenies, rewiredRoles } from './guard-denies.ts';
 import { guardRoutes } from './guard-routes.ts';
+import { unseenAttributesGap, unseenGap } from './guard-unseen.ts';
 import {
   compiled,
   requireHolds,
@@ -35,6 +36,7 @@ export async function guardPublication(
 ): Promise<void> {
   const { before, after, diff } = publication;
   await guardRetyping(giver, before, after, diff);
+  await guardShadows(giver, publication);
   await guardCedar(giver, publication);
   await guardRoutes(giver, publication);
   const touched = [...diff.rules.removed, ...diff.rules.changed.map((change) => change.before)];
@@ -81,6 +83,15 @@ async function guardRetyping(
   }
 }
 
+/** A shadow is told of every decision about the type, with all attributes: whoever names one may `escalate` on the policy. */
+async function guardShadows(giver: Giver, { before, after }: Publication): Promise<void> {
+  for (const { type, shadow } of after.types.values()) {
+    if (shadow === before.types.get(type)?.shadow) continue;
+    const gap = `another evaluator would be told of what is asked about ${type}, or be told no more`;
+    await requireNoGap(giver, before, gap, { type: 'castellan.policy', attributes: {} });
+  }
+}
+
 function shapeOf({ attributes }: ResourceType, name: string): string {
   return JSON.stringify([attributes[name]?.type, attributes[name]?.items]);
 }
@@ -98,7 +109,7 @@ function isRead(snapshot: Snapshot, type: string, name: string): boolean {
 }
 
 /** The paths of the principal that a rule reads. */
-function readOfPrincipal({ condition, when }: CompiledRule): string[] {
+export function readOfPrincipal({ condition, when }: CompiledRule): string[] {
   const asked = pathsOf(when).flatMap((path) =>
     path.startsWith('principal.') ? [path.slice('principal.'.length)] : [],
   );
@@ -137,6 +148,7 @@ export async function guardGift(
 ): Promise<void> {
   await requireAssign(giver, snapshot, role);
   await requireHolds(giver, snapshot, rulesOfRole(snapshot, role).flatMap(givesOrDenies), target);
+  await requireNoGap(giver, snapshot, unseenGap(giver, snapshot, [role]), target);
 }
 
 /** Taking a role away: being allowed to assign it, and holding everything that is free or gone then. */
@@ -148,6 +160,7 @@ export async function guardTaking(
 ): Promise<void> {
   await requireAssign(giver, snapshot, role);
   await requireHolds(giver, snapshot, rulesOfRole(snapshot, role).flatMap(takesOrGives), target);
+  await requireNoGap(giver, snapshot, unseenGap(giver, snapshot, [role]), target);
 }
 
 /** Nobody changes the roles of somebody stronger; and rules elsewhere may ask for the roles that an account has. */
@@ -166,14 +179,15 @@ async function guardRoles(
   await requireNoGap(giver, snapshot, cedarGap(giver, snapshot, { ...account, roles }), target);
 }
 
-/** Throws `access_denied` unless the policy lets the giver assign this role. */
+/** Throws `access_denied` unless the policy lets the giver assign this role, which may be one that is about to be made. */
 export async function requireAssign(
   { principal, decisions, context }: Giver,
   snapshot: Snapshot,
   key: string,
+  { roles }: Pick<Snapshot, 'roles'> = snapshot,
 ): Promise<void> {
   const type = snapshot.types.get('castellan.role');
-  const role = snapshot.roles.get(key);
+  const role = roles.get(key);
   if (!type || !role) throw new AppError('not_found', { message: `there is no role ${key}` });
   const resource = resourceOf(type, { id: key, name: role.name, inherits: role.inherits });
   const request = { principal, action: { name: 'assign' }, resource, context };
@@ -189,9 +203,27 @@ export async function guardAccount(
   ...targets: Target[]
 ): Promise<void> {
   const { rules } = makeAbilityToCome(snapshot, account, Date.now());
-  const own: Target = { type: 'user', attributes: { ...account.attributes, id: account.id } };
+  const own = accountTarget(account);
   await requireHolds(giver, snapshot, rules, own, ...targets);
-  await requireNoGap(giver, snapshot, cedarGap(giver, snapshot, account), own, ...targets);
+  const gap = cedarGap(giver, snapshot, account) ?? unseenGap(giver, snapshot, account.roles);
+  await requireNoGap(giver, snapshot, gap, own, ...targets);
+}
+
+/** Changing an account: everything that it can do, as it was and as it becomes; `before` is none where it is made. */
+export async function guardAccountChange(
+  giver: Giver,
+  snapshot: Snapshot,
+  before: Principal | undefined,
+  after: Principal,
+): Promise<void> {
+  await guardAccount(giver, snapshot, after);
+  const gap = unseenAttributesGap(snapshot, before ?? { attributes: {} }, after);
+  for (const account of [before, after])
+    if (account) await requireNoGap(giver, snapshot, gap, accountTarget(account));
+}
+
+function accountTarget({ id, attributes }: Principal): Target {
+  return { type: 'user', attributes: { ...attributes, id } };
 }
 
 /**
@@ -210,14 +242,15 @@ export async function guardApiKey(
   const principal = apiKeyPrincipal(key);
   const { rules } = makeAbilityToCome(snapshot, principal, Date.now());
   await requireHolds(giver, snapshot, rules, target);
-  await requireNoGap(giver, snapshot, cedarGap(giver, snapshot, principal), target);
+  const gap = cedarGap(giver, snapshot, principal) ?? unseenGap(giver, snapshot, principal.roles);
+  await requireNoGap(giver, snapshot, gap, target);
 }
 
 /**
  * Nobody gives what they do not hold, nor denies to others what they do not hold: that would take it away. A rule that is
  * switched off counts as one that is on: somebody may switch it on who takes it for what it was.
  */
-function givesOrDenies(rule: CompiledRule): GivenRule[] {
+export function givesOrDenies(rule: CompiledRule): GivenRule[] {
   // What binds everyone does not stand against a deny.
   return [
     rule.effect === 'allow' ? asGiven(rule) : { ...asLifted(rule), priority: Number.NEGATIVE_INFINITY },
@@ -225,6 +258,6 @@ function givesOrDenies(rule: CompiledRule): GivenRule[] {
 }
 
 /** Changing or taking away: nobody touches an allow that is more than they hold, and without a deny there is more for all. */
-function takesOrGives(rule: CompiledRule): GivenRule[] {
+export function takesOrGives(rule: CompiledRule): GivenRule[] {
   return [rule.effect === 'allow' ? asGiven(rule) : asLifted(rule)];
 }

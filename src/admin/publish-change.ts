@@ -8,16 +8,18 @@ import type { CaseResult } from '../decision/run-cases.ts';
 import { AppError, invalidField } from '../errors.ts';
 import { API_KEY_TYPE } from '../policy/built-in.ts';
 import { countDiff, type PolicyDiff } from '../policy/diff.ts';
+import { referenceTo } from '../policy/entity.ts';
 import { collections, type Policy } from '../policy/policy.ts';
 import { type Locate, type Publication, type PublishOptions, publish } from '../policy/publish.ts';
 import { LONGEST_MESSAGE } from '../policy/revisions.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
-import { accessOf, callerIdOf, identityOf } from '../sessions/request-access.ts';
+import { accessOf, callerIdOf, type Identity, identityOf } from '../sessions/request-access.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import { casesBrokenBy } from './broken-cases.ts';
 import { giverOf } from './giver.ts';
 import { guardPublication } from './guard-escalation.ts';
+import { guardIdentities } from './guard-identities.ts';
 import { refreshCaller } from './under-lock.ts';
 
 /** What every change of the policy may be asked with. */
@@ -69,7 +71,9 @@ export async function publishChange(services: Services, request: ChangeRequest):
     ...(alongside && { alongside }),
     dryRun,
     guard: async (planned, trx) => {
-      await guardPublication(giverOf(services, req, planned.before), planned, trx);
+      const giver = giverOf(services, req, planned.before);
+      await guardPublication(giver, planned, trx);
+      await guardIdentities(giver, planned);
       await refuseLockOut(trx, planned.before, planned.after);
       await guard?.(planned);
       broken = await casesBrokenBy(services, planned);
@@ -146,13 +150,21 @@ function partsOf(diff: PolicyDiff): { before: object[]; after: object[] } {
   };
 }
 
+function actorName(identity: Identity | undefined): string {
+  if (!identity) return 'anonymous';
+  if (identity.account) return identity.account.email;
+  // A key may be called like anything, also like somebody's e-mail; and so may whoever is from elsewhere.
+  if (identity.apiKey) return `${API_KEY_TYPE}:${identity.apiKey.name}`;
+  const { issuer, subject } = identity.found.token;
+  return referenceTo({ type: issuer.principalType, id: subject });
+}
+
 /** Who acts, for the audit trail and as author of revisions. */
 export function actorOf(req: Request) {
-  const { account, apiKey } = identityOf(req) ?? {};
+  const identity = identityOf(req);
   return {
-    id: callerIdOf(req) ?? null,
-    // A key may be called like anything, also like somebody's e-mail.
-    name: account?.email ?? (apiKey ? `${API_KEY_TYPE}:${apiKey.name}` : 'anonymous'),
+    id: callerIdOf(req) ?? identity?.found?.token.subject ?? null,
+    name: actorName(identity),
     address: accessOf(req).address ?? null,
     requestId: String(req.id ?? ''),
   };

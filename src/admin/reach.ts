@@ -121,8 +121,8 @@ export async function presentSimulation(
   return { ...rest, decisions: { ...decisions, flips }, principals: shown };
 }
 
-/** Roles that active accounts, live API keys and entities have, and those of them that rules name. */
-export async function holdersOf(db: Database, { rulesByPrincipal }: Snapshot): Promise<Holders> {
+/** Roles that active accounts, live API keys and entities have or claims may give, and those of them that rules name. */
+export async function holdersOf(db: Database, { rulesByPrincipal, types }: Snapshot): Promise<Holders> {
   const roles: string[] = await db('role_assignments')
     .join('accounts', 'accounts.id', 'role_assignments.account_id')
     .where('accounts.is_active', true)
@@ -148,5 +148,11 @@ export async function holdersOf(db: Database, { rulesByPrincipal }: Snapshot): P
     ...(await named(ACCOUNT_TYPE, db('accounts').where({ is_active: true }))),
     ...(await named(API_KEY_TYPE, keys())),
   ];
-  return { roles: new Set([...roles, ...rolesOfKeys, ...rolesOfEntities]), principals: new Set(principals) };
+  const rolesByClaims = [...types.values()].flatMap(
+    ({ identity }) => identity?.roles.map(({ role }) => role) ?? [],
+  );
+  return {
+    roles: new Set([...roles, ...rolesOfKeys, ...rolesOfEntities, ...rolesByClaims]),
+    principals: new Set(principals),
+  };
 }

@@ -44,7 +44,7 @@ export function changeDataUnderLock<T>(
  * decided by what holds under the lock, and what let it in is decided again. Throws `unauthenticated`, `access_denied`.
  */
 export async function refreshCaller(
-  { decisions }: Services,
+  { decisions, issuers }: Services,
   req: Request,
   trx: Transaction,
   snapshot: Snapshot,
@@ -53,7 +53,7 @@ export async function refreshCaller(
   const { identity, request } = access;
   if (!identity) throw new AppError('unauthenticated');
   // Also when nothing was changed: a role may have ended meanwhile.
-  access.identity = await readAnew(trx, identity);
+  access.identity = await readAnew(issuers, trx, identity, snapshot);
   access.snapshot = snapshot;
   if (!request) return;
   const context = { ...request.context, time: new Date().toISOString() };
@@ -62,8 +62,18 @@ export async function refreshCaller(
   if (!decision.allow) throw accessDenied(decision);
 }
 
-/** Throws `unauthenticated` where the account is not active any more, or the secret of the key is none. */
-async function readAnew(trx: Transaction, identity: Identity): Promise<Identity> {
+/** Throws `unauthenticated` where the account is not active any more, the secret of the key is none, or the token has ended. */
+async function readAnew(
+  issuers: Services['issuers'],
+  trx: Transaction,
+  identity: Identity,
+  snapshot: Snapshot,
+): Promise<Identity> {
+  if (identity.by === 'token') {
+    const found = await issuers.readAnew(trx, identity.found.token, snapshot);
+    if (!found) throw new AppError('unauthenticated');
+    return { ...identity, found };
+  }
   if (identity.by === 'api-key') {
     const apiKey = await findApiKeyByHash(trx, identity.apiKey.tokenHash);
     if (!apiKey || Date.now() >= apiKey.endsAtMs) throw new AppError('unauthenticated');

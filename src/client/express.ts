@@ -34,12 +34,19 @@ export function requireAccess<Request>(options: RequireAccessOptions<Request>) {
     try {
       decision = await decide(options, req, res);
     } catch (cause) {
-      return next(cause ?? new Error('access could not be decided'));
+      return next(asError(cause));
     }
     if (!decision) return;
     res.locals['access'] = decision;
     next();
   };
+}
+
+/** To Express nothing, 0 and '' are no error, and 'route' and 'router' mean to go on: an error is an object here. */
+function asError(cause: unknown): object {
+  return typeof cause === 'object' && cause !== null
+    ? cause
+    : new Error('access could not be decided', { cause });
 }
 
 /** The decision that lets pass; undefined where it was answered. */

@@ -9,7 +9,7 @@ export interface CastellanOptions {
   url: string;
   /** An API key (`cst_key_…`), or what gives one; asked anew for each call, so that a key can be rotated. */
   token?: string | (() => string | Promise<string>);
-  /** For a call; default 1000. */
+  /** For a call, with what it takes to have the key; default 1000. */
   timeoutMs?: number;
   /** Questions in one call at most; default 100, and a Castellan takes 1000. */
   batchSize?: number;
@@ -37,11 +37,8 @@ export function castellan(options: CastellanOptions): Castellan {
   const base = baseOf(options.url);
   requireWhole('timeoutMs', timeoutMs);
   requireWhole('batchSize', batchSize);
-  const call = async (path: string, body: unknown) => {
-    const { token } = options;
-    const known = typeof token === 'function' ? await token() : token;
-    return send({ url: base + path, body, token: known, timeoutMs, fetch });
-  };
+  const call = (path: string, body: unknown) =>
+    send({ url: base + path, body, token: options.token, timeoutMs, fetch });
   const askTogether = async (questions: readonly Question[]): Promise<Decision[]> => {
     const messages = questions.map(toMessage);
     const single = messages.length === 1;

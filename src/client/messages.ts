@@ -51,17 +51,17 @@ export function toMessage({ subject, action, resource, context }: Question): obj
   };
 }
 
-/** The decision of an answer (section 5.5). It allows only where `decision` is `true` itself. */
+/** The decision of an answer (section 5.5). It allows only where `decision` is `true` itself, and no error stands beside it. */
 export function toDecision(answer: unknown): Decision {
   if (!isRecord(answer) || typeof answer['decision'] !== 'boolean')
     return failed('not_understood', 'the answer has no "decision" that is true or false');
   const context = isRecord(answer['context']) ? answer['context'] : {};
-  const { ruleId, revision, decisionId, error } = context;
-  const allow = answer['decision'];
-  if (!allow && isRecord(error)) return failed('not_accepted', String(error['message'] ?? 'not decided'));
+  const { ruleId, revision, decisionId } = context;
+  const error = context['error'] ?? undefined;
+  if (error !== undefined) return failed('not_accepted', saidIn(error));
   const reason = reasonIn(context['reason_user']);
   return {
-    allow,
+    allow: answer['decision'],
     ...(reason !== undefined && { reason }),
     ...(typeof ruleId === 'string' && { ruleId }),
     ...(typeof revision === 'number' && { revision }),
@@ -82,4 +82,9 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 function reasonIn(reason: unknown): string | undefined {
   const text = isRecord(reason) ? Object.values(reason)[0] : reason;
   return typeof text === 'string' ? text : undefined;
+}
+
+function saidIn(error: unknown): string {
+  const message = isRecord(error) ? error['message'] : error;
+  return typeof message === 'string' ? message : 'not decided';
 }

@@ -4,7 +4,7 @@ import { type Decision, failed } from './messages.ts';
 export interface Sent {
   url: string;
   body: unknown;
-  token: string | undefined;
+  token: string | (() => string | Promise<string>) | undefined;
   timeoutMs: number;
   fetch: typeof fetch;
 }
@@ -14,20 +14,14 @@ export type Answer = { json: unknown } | { denial: Decision };
 
 const MOST_BYTES = 4 * 1024 * 1024;
 
-/** Never throws. A connection that was lost is tried once more; a redirect is not followed: it could lead to anybody. */
+/**
+ * Never throws, and is answered in time, whatever the token and `fetch` do. A connection that was lost is tried once more;
+ * a redirect is not followed: it could lead to anybody.
+ */
 export async function send(sent: Sent): Promise<Answer> {
   const signal = AbortSignal.timeout(sent.timeoutMs);
   try {
-    const response = await attempt(sent, signal).catch((cause) => {
-      if (signal.aborted) throw cause;
-      return attempt(sent, signal);
-    });
-    if (response.status !== 200) {
-      void response.body?.cancel().catch(() => {});
-      const code = response.status >= 500 ? 'unreachable' : 'not_accepted';
-      return { denial: failed(code, `the decision point answered ${response.status}`) };
-    }
-    return parse(await readBounded(response));
+    return await Promise.race([exchange(sent, signal), timeOver(signal)]);
   } catch (cause) {
     return {
       denial: signal.aborted
@@ -37,7 +31,32 @@ export async function send(sent: Sent): Promise<Answer> {
   }
 }
 
-function attempt({ url, body, token, fetch }: Sent, signal: AbortSignal): Promise<Response> {
+async function exchange(sent: Sent, signal: AbortSignal): Promise<Answer> {
+  const token = typeof sent.token === 'function' ? await sent.token() : sent.token;
+  const response = await attempt(sent, token, signal).catch((cause) => {
+    if (signal.aborted) throw cause;
+    return attempt(sent, token, signal);
+  });
+  if (response.status !== 200) {
+    void response.body?.cancel().catch(() => {});
+    const code = response.status >= 500 ? 'unreachable' : 'not_accepted';
+    return { denial: failed(code, `the decision point answered ${response.status}`) };
+  }
+  return parse(await readBounded(response));
+}
+
+/** Never resolves. */
+function timeOver(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+function attempt(
+  { url, body, fetch }: Sent,
+  token: string | undefined,
+  signal: AbortSignal,
+): Promise<Response> {
   return fetch(url, {
     method: 'POST',
     headers: {

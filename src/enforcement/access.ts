@@ -22,7 +22,7 @@ export interface Requirement<Body = unknown, Query = unknown> {
   writes?(call: LoadCall<Body, Query>): string[];
 }
 
-/** `authenticated`: whoever is identified; `account`: those of them who are logged in to an account, which an API key is not. */
+/** `authenticated`: whoever is identified; `account`: those of them who are logged in to an account, which neither an API key nor somebody from elsewhere is. */
 export type Access<Body = unknown, Query = unknown> =
   | 'public'
   | 'authenticated'

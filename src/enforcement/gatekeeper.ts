@@ -9,11 +9,13 @@ import type { LivePolicy } from '../policy/live-policy.ts';
 import type { Facts } from '../policy/matcher.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import { principalFor } from '../sessions/authenticate.ts';
-import { accessOf, identityOf } from '../sessions/request-access.ts';
+import type { LiveIssuers } from '../sessions/issuers/live-issuers.ts';
+import { accessOf, type Identity, identityOf } from '../sessions/request-access.ts';
 import { partsNamed } from './mask.ts';
 
 export interface GatekeeperOptions {
   live: LivePolicy;
+  issuers: Pick<LiveIssuers, 'under'>;
   decisions: DecisionPoint;
   minRevisionWaitMs: number;
   hideForbidden: boolean;
@@ -64,6 +66,7 @@ export interface Gatekeeper {
 
 export function gatekeeper({
   live,
+  issuers,
   decisions,
   minRevisionWaitMs,
   hideForbidden,
@@ -80,9 +83,12 @@ export function gatekeeper({
     const wanted = minRevision(req);
     const pinNow = () => {
       const snapshot = live.pin();
-      access.snapshot = snapshot;
-      res.setHeader('Castellan-Revision', String(snapshot.revision));
-      return snapshot;
+      return after(identityUnder(issuers, access.identity, snapshot), (identity) => {
+        access.identity = identity;
+        access.snapshot = snapshot;
+        res.setHeader('Castellan-Revision', String(snapshot.revision));
+        return snapshot;
+      });
     };
     return wanted === undefined ? pinNow() : live.waitFor(wanted, minRevisionWaitMs).then(pinNow);
   };
@@ -161,6 +167,18 @@ export function gatekeeper({
       );
     },
   };
+}
+
+/** Somebody from elsewhere is made of what one snapshot declares: where the request is decided by another, they are found anew. */
+function identityUnder(
+  issuers: GatekeeperOptions['issuers'],
+  identity: Identity | undefined,
+  snapshot: Snapshot,
+): Identity | undefined | Promise<Identity | undefined> {
+  if (identity?.by !== 'token' || identity.found.snapshot === snapshot) return identity;
+  return issuers
+    .under(identity.found.token, snapshot)
+    .then((found) => (found ? { by: 'token', found } : undefined));
 }
 
 function actionOf({ action, properties }: Question): AccessRequest['action'] {

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts';
 import type { Guard } from '../http/endpoint.ts';
 import type { LivePolicy } from '../policy/live-policy.ts';
 import { principalFor } from '../sessions/authenticate.ts';
-import { accessOf, identityOf } from '../sessions/request-access.ts';
+import { accessOf, identityOf, kindOf } from '../sessions/request-access.ts';
 import type { Access, AccessContext } from './access.ts';
 import type { Gatekeeper } from './gatekeeper.ts';
 
@@ -27,7 +27,9 @@ export function guard({ live, gatekeeper }: GuardOptions): Guard<Access, AccessC
             message: 'log in, or send a token as Authorization: Bearer',
           });
         if (access === 'account' && !identity.account)
-          throw new AppError('access_denied', { message: 'it is about an account, and an API key has none' });
+          throw new AppError('access_denied', {
+            message: `it is about an account, and ${kindOf(identity)} has none`,
+          });
         return;
       }
       await gatekeeper.requirePossible(req, res, access);

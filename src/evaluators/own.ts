@@ -97,9 +97,9 @@ function verdictIn(given: unknown): Verdict {
   };
 }
 
-/** What it resolves to; rejects when the time is over. */
-async function inTime<T>(answer: Promise<T> | T, timeoutMs: number): Promise<T> {
-  if (!(answer instanceof Promise)) return answer;
+/** What it resolves to, a promise of whatever make; rejects when the time is over. */
+async function inTime<T>(answer: PromiseLike<T> | T, timeoutMs: number): Promise<T> {
+  if (!isRecord(answer) || typeof answer['then'] !== 'function') return answer;
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`the evaluator did not answer in ${timeoutMs} ms`)), timeoutMs);

@@ -3,6 +3,7 @@ import type { Problem } from '../errors.ts';
 import { misfit } from './attributes.ts';
 import { builtInTypes, reservedAttributes } from './built-in.ts';
 import { isSafePath } from './condition.ts';
+import { checkIdentity } from './identity.ts';
 import { escapePointer } from './parse-condition.ts';
 import { ANY_ACTION, ANY_TYPE, builtInRoles, type Policy, type ResourceType, type Role } from './policy.ts';
 import { closest } from './suggest.ts';
@@ -30,7 +31,10 @@ export function checkParts(policy: Policy, evaluators: readonly string[]): Probl
       '/routes',
       'id',
     ),
-    ...policy.resourceTypes.flatMap((type, index) => checkType(type, `/resourceTypes/${index}`, evaluators)),
+    ...policy.resourceTypes.flatMap((type, index) => [
+      ...checkType(type, `/resourceTypes/${index}`, evaluators),
+      ...checkIdentity(type, policy.roles, `/resourceTypes/${index}`),
+    ]),
     ...checkBuiltIns(policy.resourceTypes),
     ...checkRoles(policy.roles),
   ];
@@ -132,6 +136,10 @@ function checkBuiltIns(types: ResourceType[]): Problem[] {
       // What is asked about these is also asked of the rules, such as whether somebody could still change the policy.
       ...(found.evaluator !== 'casl'
         ? [{ pointer: `${base}/evaluator`, code: 'built_in', message: 'must stay casl' }]
+        : []),
+      // It would be told of everybody who asks anything: their addresses, names and attributes.
+      ...(found.shadow !== undefined
+        ? [{ pointer: `${base}/shadow`, code: 'built_in', message: 'must have none' }]
         : []),
     ];
   });

@@ -64,6 +64,7 @@ export class ResourceTypeRow extends PolicyRow {
   declare source: string | null;
   declare evaluator: string;
   declare shadow: string | null;
+  declare identity: ResourceType['identity'] | null;
 }
 
 export class CaseRow extends PolicyRow {
@@ -192,8 +193,10 @@ export function resourceTypeColumns({
   source,
   evaluator,
   shadow,
+  identity,
 }: ResourceType): Record<string, unknown> {
-  return { type, description, actions, attributes, source, evaluator, shadow: shadow ?? null };
+  const optional = { shadow: shadow ?? null, identity: identity ?? null };
+  return { type, description, actions, attributes, source, evaluator, ...optional };
 }
 
 /** The columns of a part that is kept as it is: a case, a piece of Cedar. */
@@ -214,5 +217,6 @@ export function toResourceType(row: ResourceTypeRow): ResourceType {
     source: row.source,
     evaluator: row.evaluator,
     ...(row.shadow !== null && { shadow: row.shadow }),
+    ...(row.identity && { identity: row.identity }),
   };
 }

@@ -213,7 +213,16 @@ function sorted<C extends Collection>(collection: C, policy: Policy): Policy[C] 
 }
 
 const keys: Record<Collection, readonly string[]> = {
-  resourceTypes: ['type', 'description', 'actions', 'attributes', 'source', 'evaluator', 'shadow'],
+  resourceTypes: [
+    'type',
+    'description',
+    'actions',
+    'attributes',
+    'source',
+    'evaluator',
+    'shadow',
+    'identity',
+  ],
   roles: ['key', 'name', 'description', 'inherits'],
   rules: [
     'id',

@@ -32,6 +32,21 @@ export interface ResourceType {
   evaluator: string;
   /** The evaluator that is asked beside it, to see where the two disagree. */
   shadow?: string;
+  /** Who may say that somebody is a principal of this type. */
+  identity?: TypeIdentity;
+}
+
+/** An issuer of tokens, whose word counts: claims that are declared as attributes, and roles by claims. */
+export interface TypeIdentity {
+  issuer: string;
+  roles: RoleByClaim[];
+}
+
+/** A role for whoever has this value as, or in the list of, this claim. */
+export interface RoleByClaim {
+  claim: string;
+  value: string;
+  role: string;
 }
 
 /** A named bundle of rules that may inherit other roles. */

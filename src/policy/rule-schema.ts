@@ -4,6 +4,7 @@ import { attributeTypes, canonical, misfit } from './attributes.ts';
 import { caseMatrixSchema, caseSchema, isMatrix, singleCaseSchema } from './case-schema.ts';
 import { cedarPartSchema } from './cedar/part-schema.ts';
 import { entitySchema } from './entity.ts';
+import { identitySchema } from './identity.ts';
 import { readPlainRule } from './plain-rule.ts';
 import {
   type Case,
@@ -98,6 +99,7 @@ export const resourceTypeSchema = Joi.object({
     .description('the table its rows live in'),
   evaluator: Joi.string().default('casl').description('what decides about it'),
   shadow: Joi.string().empty(null).description('an evaluator that is asked beside it and decides nothing'),
+  identity: identitySchema.empty(null).description('who may say that somebody is a principal of this type'),
 });
 
 export const policySchema = Joi.object({

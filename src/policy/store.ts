@@ -185,7 +185,7 @@ function after<T>(diff: PartDiff<T>): T[] {
 /** The columns that are written, with their types: one text of JSON carries a batch, which is much less to send and to bind. */
 const columns = {
   resource_types:
-    'type text, description text, actions jsonb, attributes jsonb, source text, evaluator text, shadow text',
+    'type text, description text, actions jsonb, attributes jsonb, source text, evaluator text, shadow text, identity jsonb',
   roles: 'key text, name text, description text',
   rules: `id text, role_key text, principal text, action jsonb, subject jsonb, fields jsonb, conditions jsonb,
     "when" jsonb, inverted boolean, reason text, priority integer, enabled boolean, valid_from timestamptz,

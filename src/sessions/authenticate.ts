@@ -1,4 +1,4 @@
-/** Who is calling: a session's token, by bearer header or cookie, or an API key, by header alone, made a principal. */
+/** Who is calling: a session's token, by bearer header or cookie, or an API key or a trusted issuer's token, by header alone, made a principal. */
 import { parseCookie } from 'cookie';
 import type { Request, RequestHandler } from 'express';
 import { anonymous } from '../decision/access-request.ts';
@@ -14,14 +14,19 @@ import { type CookieUse, mayUseCookie } from '../http/origin.ts';
 import type { Principal } from '../policy/ability.ts';
 import type { ResourceType } from '../policy/policy.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
+import type { LiveIssuers } from './issuers/live-issuers.ts';
+import { tokenPrincipal } from './issuers/token-principal.ts';
 import type { LiveApiKeys } from './live-api-keys.ts';
 import type { LiveSessions } from './live-sessions.ts';
-import { addressOf, type Identity, identityOf, newAccess } from './request-access.ts';
-import { isApiKeyToken } from './token.ts';
+import { addressOf, type Identity, identityOf, newAccess, type TokenIdentity } from './request-access.ts';
+import { isApiKeyToken, isToken } from './token.ts';
 
 export interface AuthenticateOptions {
   sessions: LiveSessions;
   apiKeys: LiveApiKeys;
+  /** Left out: tokens from elsewhere are nobody's. */
+  issuers?: LiveIssuers;
+  live?: { readonly snapshot: Snapshot };
   allowedOrigins: readonly string[];
   /** Whether the request came over TLS, as far as the person is concerned. */
   isSecure(req: Request): boolean;
@@ -37,11 +42,12 @@ export function cookieName(secure: boolean): string {
 
 /**
  * Identifies the caller, or leaves the request anonymous. A bearer token wins over a cookie; one that is not valid
- * is nobody. An API key in a cookie is nobody: a browser sends cookies by itself, and a key is no browser's.
+ * is nobody. An API key or a token from elsewhere in a cookie is nobody: a browser sends cookies by itself, and these are
+ * no browser's.
  * Throws `cross_site_request` for a change that only a cookie identifies and that may come from elsewhere.
  */
 export function authenticate(options: AuthenticateOptions): RequestHandler {
-  const { sessions, apiKeys, allowedOrigins, isSecure } = options;
+  const { sessions, apiKeys, issuers, live, allowedOrigins, isSecure } = options;
   const sessionOf = (token: string, by: 'cookie' | 'bearer') =>
     after(sessions.find(token), (found): Identity | undefined => found && { ...found, by });
   const find = (req: Request, bearer: string | undefined) => {
@@ -49,8 +55,18 @@ export function authenticate(options: AuthenticateOptions): RequestHandler {
       const token = cookieToken(req, isSecure(req));
       return token === undefined ? undefined : sessionOf(token, 'cookie');
     }
-    if (!isApiKeyToken(bearer)) return sessionOf(bearer, 'bearer');
-    return after(apiKeys.find(bearer), (apiKey): Identity | undefined => apiKey && { by: 'api-key', apiKey });
+    if (isApiKeyToken(bearer))
+      return after(
+        apiKeys.find(bearer),
+        (apiKey): Identity | undefined => apiKey && { by: 'api-key', apiKey },
+      );
+    if (isToken(bearer)) return sessionOf(bearer, 'bearer');
+    return (
+      live &&
+      issuers
+        ?.find(bearer, live.snapshot)
+        .then((found): Identity | undefined => found && { by: 'token', found })
+    );
   };
   const identify = (req: Request, address: string, identity: Identity | undefined) => {
     if (identity?.by === 'cookie' && !mayUseCookie(cookieUse(req), allowedOrigins)) {
@@ -93,6 +109,16 @@ function keyPrincipal(key: ApiKeyFacts): Principal {
   return principal;
 }
 
+const foundPrincipals = new WeakMap<TokenIdentity['found'], { snapshot: Snapshot; principal: Principal }>();
+
+function principalFrom({ found }: TokenIdentity, snapshot: Snapshot): Principal {
+  const known = foundPrincipals.get(found);
+  if (known?.snapshot === snapshot) return known.principal;
+  const principal = tokenPrincipal(found.token, found.entity, snapshot);
+  foundPrincipals.set(found, { snapshot, principal });
+  return principal;
+}
+
 const principals = new WeakMap<AccountFacts, { type: ResourceType | undefined; principal: Principal }>();
 
 /** The caller as principal under a snapshot; the same object as long as neither the account nor its type changed. */
@@ -100,6 +126,7 @@ export function principalFor(req: Request, snapshot: Snapshot): Principal {
   const identity = identityOf(req);
   if (!identity) return anonymous;
   if (identity.by === 'api-key') return keyPrincipal(identity.apiKey);
+  if (identity.by === 'token') return principalFrom(identity, snapshot);
   const { account } = identity;
   const type = snapshot.types.get('user');
   const known = principals.get(account);

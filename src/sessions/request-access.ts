@@ -4,20 +4,32 @@ import type { AccessRequest } from '../decision/access-request.ts';
 import type { Decision } from '../decision/decision.ts';
 import type { Ability } from '../policy/ability.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
+import type { FoundToken } from './issuers/live-issuers.ts';
 import type { FoundApiKey } from './live-api-keys.ts';
 import type { FoundSession } from './live-sessions.ts';
 
-/** Who was identified: an account by its session, or an API key, which has neither. */
-export type Identity = SessionIdentity | ApiKeyIdentity;
+/** Who was identified: an account by its session, or an API key or somebody from elsewhere by a token, who have neither. */
+export type Identity = SessionIdentity | ApiKeyIdentity | TokenIdentity;
 
 export interface SessionIdentity extends FoundSession {
   by: 'cookie' | 'bearer';
   apiKey?: undefined;
+  found?: undefined;
 }
 
 export interface ApiKeyIdentity {
   by: 'api-key';
   apiKey: FoundApiKey;
+  account?: undefined;
+  sessionId?: undefined;
+  found?: undefined;
+}
+
+/** By a token of a trusted issuer. */
+export interface TokenIdentity {
+  by: 'token';
+  found: FoundToken;
+  apiKey?: undefined;
   account?: undefined;
   sessionId?: undefined;
 }
@@ -75,8 +87,13 @@ export function identityOf(req: Request): Identity | undefined {
   return req.access?.identity;
 }
 
-/** The id of the account or the API key that was identified. */
+/** The id of the account or the API key that was identified; somebody from elsewhere has none that we gave. */
 export function callerIdOf(req: Request): string | undefined {
   const identity = identityOf(req);
   return identity?.account?.id ?? identity?.apiKey?.id;
+}
+
+/** What an identity without an account is called, for messages. */
+export function kindOf(identity: ApiKeyIdentity | TokenIdentity): string {
+  return identity.by === 'api-key' ? 'an API key' : 'somebody from elsewhere';
 }

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  cpSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -37,10 +39,21 @@ describe('the package', function () {
     run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...options, ...names]);
   };
 
+  /** A checkout that nothing was built in. */
+  const checkOut = () => {
+    const folder = join(project, 'checkout');
+    const left = ['node_modules', 'dist', '.git', '.castellan'].map((name) => join(root, name));
+    cpSync(root, folder, { recursive: true, filter: (path) => !left.includes(path) });
+    // Link by link: an installation in the checkout must not reach into this one.
+    mkdirSync(join(folder, 'node_modules'));
+    for (const name of readdirSync(join(root, 'node_modules')))
+      symlinkSync(realpathSync(join(root, 'node_modules', name)), join(folder, 'node_modules', name));
+    return folder;
+  };
+
   before(() => {
-    run(process.execPath, [join(root, 'scripts/ensure.mjs')], root);
-    const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', project];
-    const [packed] = JSON.parse(run('npm', args, root));
+    const args = ['pack', '--json', '--pack-destination', project];
+    const [packed] = JSON.parse(run('npm', args, checkOut()));
     files = packed.files.map(({ path }: { path: string }) => path);
     mkdirSync(installed, { recursive: true });
     run('tar', ['-xzf', packed.filename, '-C', installed, '--strip-components=1']);
@@ -48,10 +61,14 @@ describe('the package', function () {
   });
   after(() => rmSync(project, { recursive: true, force: true }));
 
-  it('has what the server, its command line and its clients need, and no tests or secrets', () => {
+  it('packed from a fresh checkout, has what the server, its command line and its clients need, and no tests or secrets', () => {
     for (const needed of [
       'dist/src/main.js',
       'dist/src/cli/main.js',
+      'dist/client/index.js',
+      'dist/client/index.d.ts',
+      'dist/client/express.js',
+      'dist/client/express.d.ts',
       'dist/migrations/index.js',
       'policies/base.yaml',
     ])

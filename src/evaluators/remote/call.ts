@@ -18,22 +18,45 @@ export class RemoteError extends Error {
   readonly retry: boolean;
   /** Whether it is the other side that fails, and not what it was asked. */
   readonly isFailure: boolean;
+  /** Whether it does not take what it was asked, or not so much at once. */
+  readonly isRefused: boolean;
 
-  constructor(message: string, options: { retry?: boolean; isFailure?: boolean; cause?: unknown } = {}) {
+  constructor(
+    message: string,
+    options: { retry?: boolean; isFailure?: boolean; isRefused?: boolean; cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause });
     this.retry = options.retry ?? false;
     this.isFailure = options.isFailure ?? true;
+    this.isRefused = options.isRefused ?? false;
   }
 }
 
 /** The other side may be wrong or hostile; memory is ours. A batch of 50 answers with reasons is far below it. */
 const MOST_BYTES = 1024 * 1024;
 const AWAY = [502, 503, 504];
+const REFUSED = [400, 413, 422];
 
-/** The JSON of a 200. Throws RemoteError for everything else; redirects are not followed. */
-export async function post({ url, agent, headers, body, signal }: Call): Promise<unknown> {
-  const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const send = url.protocol === 'https:' ? requestHttps : requestHttp;
+/**
+ * The JSON of a 200. Throws RemoteError for everything else; redirects are not followed. It settles when the signal is
+ * aborted, whatever the connection does: a request that waits for one of the agent's sockets is told of nothing.
+ */
+export async function post(call: Call): Promise<unknown> {
+  return Promise.race([exchange(call), timeOver(call.signal)]);
+}
+
+async function exchange(call: Call): Promise<unknown> {
+  const { signal } = call;
+  const explain = (cause: unknown) => {
+    throw cause instanceof RemoteError ? cause : lost(cause, signal);
+  };
+  const response = await responseTo(call).catch(explain);
+  return answerOf(response, await readBounded(response).catch(explain));
+}
+
+function responseTo({ url, agent, headers, body, signal }: Call): Promise<IncomingMessage> {
+  const send = url.protocol === 'https:' ? requestHttps : requestHttp;
+  return new Promise((resolve, reject) => {
     send(url, {
       method: 'POST',
       agent,
@@ -46,15 +69,24 @@ export async function post({ url, agent, headers, body, signal }: Call): Promise
       },
     })
       .once('response', resolve)
+      // It was not asked for, and neither a response nor an error follows on it.
+      .once('upgrade', ({ statusCode }, socket) => {
+        socket.destroy();
+        reject(new RemoteError(`it answered ${statusCode}`));
+      })
       .once('error', reject)
+      .once('close', () => reject(new Error('closed without an answer')))
       .end(body);
-  }).catch((cause) => {
-    throw lost(cause, signal);
   });
-  const text = await readBounded(response).catch((cause) => {
-    throw cause instanceof RemoteError ? cause : lost(cause, signal);
+}
+
+/** Never resolves. */
+function timeOver(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const over = () => reject(lost(signal.reason, signal));
+    if (signal.aborted) over();
+    else signal.addEventListener('abort', over, { once: true });
   });
-  return answerOf(response, text);
 }
 
 function lost(cause: unknown, signal: AbortSignal): RemoteError {
@@ -80,7 +112,10 @@ function answerOf({ statusCode = 0 }: IncomingMessage, text: string): unknown {
   if (statusCode >= 300 && statusCode < 400)
     throw new RemoteError(`it answered ${statusCode}; redirects are not followed`);
   if (statusCode !== 200)
-    throw new RemoteError(`it answered ${statusCode}`, { isFailure: statusCode >= 500 });
+    throw new RemoteError(`it answered ${statusCode}`, {
+      isFailure: statusCode >= 500,
+      isRefused: REFUSED.includes(statusCode),
+    });
   try {
     return JSON.parse(text);
   } catch (cause) {

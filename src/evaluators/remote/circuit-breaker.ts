@@ -5,6 +5,8 @@ export interface BreakerOptions {
   threshold: number;
   /** How long nobody asks then. */
   openMs: number;
+  /** Whoever tries it and has no answer after that has failed, so that another one may try. */
+  probeMs: number;
   /** A clock that only goes forward. */
   nowMs?(): number;
 }
@@ -21,7 +23,8 @@ export class CircuitBreaker {
   readonly #nowMs: () => number;
   #failures = 0;
   #openUntilMs: number | undefined;
-  #probing = false;
+  /** Until when whoever tries it is waited for. */
+  #probe: { untilMs: number } | undefined;
 
   constructor(options: BreakerOptions) {
     this.#options = options;
@@ -39,11 +42,7 @@ export class CircuitBreaker {
    * throws what `work` throws, which counts where `isFailure` says so.
    */
   async run<T>(work: () => Promise<T>, isFailure: (cause: unknown) => boolean): Promise<T> {
-    const { state } = this;
-    if (state === 'open' || (state === 'half-open' && this.#probing))
-      throw new CircuitOpenError(`it is left alone after ${this.#failures} failures in a row`);
-    const probes = state === 'half-open';
-    this.#probing ||= probes;
+    const probe = this.#enter();
     try {
       const result = await work();
       this.#close();
@@ -53,8 +52,23 @@ export class CircuitBreaker {
       else this.#close();
       throw cause;
     } finally {
-      if (probes) this.#probing = false;
+      if (probe && probe === this.#probe) this.#probe = undefined;
     }
+  }
+
+  /** What marks the one that tries it; undefined where all ask. Throws CircuitOpenError where nobody may. */
+  #enter(): { untilMs: number } | undefined {
+    const nowMs = this.#nowMs();
+    if (this.#probe && nowMs >= this.#probe.untilMs) {
+      this.#fail(this.#probe.untilMs);
+      this.#probe = undefined;
+    }
+    const { state } = this;
+    if (state === 'closed') return undefined;
+    if (state === 'open' || this.#probe)
+      throw new CircuitOpenError(`it is left alone after ${this.#failures} failures in a row`);
+    this.#probe = { untilMs: nowMs + this.#options.probeMs };
+    return this.#probe;
   }
 
   #close(): void {
@@ -62,8 +76,8 @@ export class CircuitBreaker {
     this.#openUntilMs = undefined;
   }
 
-  #fail(): void {
+  #fail(atMs = this.#nowMs()): void {
     this.#failures++;
-    if (this.#failures >= this.#options.threshold) this.#openUntilMs = this.#nowMs() + this.#options.openMs;
+    if (this.#failures >= this.#options.threshold) this.#openUntilMs = atMs + this.#options.openMs;
   }
 }

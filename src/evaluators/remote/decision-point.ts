@@ -53,12 +53,11 @@ export function remotePoint(
   onCall: (outcome: CallOutcome) => void = () => {},
 ): RemotePoint {
   const agent = agentFor(settings);
-  const breaker = new CircuitBreaker(BREAKER);
+  const breaker = new CircuitBreaker({ ...BREAKER, probeMs: settings.timeoutMs });
   const headers: Record<string, string> =
     settings.authorization === undefined ? {} : { authorization: settings.authorization };
   const base = settings.url.replace(/\/+$/, '');
-  const call = async (path: string, body: unknown): Promise<unknown> => {
-    const signal = AbortSignal.timeout(settings.timeoutMs);
+  const call = async (path: string, body: unknown, signal: AbortSignal): Promise<unknown> => {
     const url = new URL(base + path);
     const work = () =>
       withRetries(signal, () => post({ url, agent, headers, body: JSON.stringify(body), signal }));
@@ -71,17 +70,26 @@ export function remotePoint(
       throw cause;
     }
   };
-  const askTogether = async (group: readonly Waiting[]): Promise<void> => {
-    const questions = group.map(({ question }) => question);
+  const askAlone = async (waiting: Waiting, signal: AbortSignal): Promise<void> => {
     try {
-      const [only] = questions;
-      const answers =
-        questions.length === 1
-          ? [await call('/access/v1/evaluation', only)]
-          : answersOf(await call('/access/v1/evaluations', { evaluations: questions }), questions.length);
+      waiting.resolve(verdictOf(await call('/access/v1/evaluation', waiting.question, signal)));
+    } catch (cause) {
+      waiting.reject(told(cause));
+    }
+  };
+  const askTogether = async (group: readonly Waiting[]): Promise<void> => {
+    const signal = AbortSignal.timeout(settings.timeoutMs);
+    const [first, ...others] = group;
+    if (first && others.length === 0) return askAlone(first, signal);
+    try {
+      const evaluations = group.map(({ question }) => question);
+      const answers = answersOf(await call('/access/v1/evaluations', { evaluations }, signal), group.length);
       for (const [at, waiting] of group.entries()) settle(waiting, answers[at]);
     } catch (cause) {
-      for (const { reject } of group) reject(told(cause));
+      // They may be of different callers: what one of them asks must not be denied to the others.
+      if (cause instanceof RemoteError && cause.isRefused)
+        await Promise.all(group.map((waiting) => askAlone(waiting, signal)));
+      else for (const { reject } of group) reject(told(cause));
     }
   };
   let gathered: Waiting[] = [];

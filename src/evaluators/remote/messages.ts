@@ -31,16 +31,16 @@ export function questionOf(request: AccessRequest, rolesProperty: string): Quest
 }
 
 /**
- * The verdict of an answer. It allows only where `decision` is `true` itself. Throws RemoteError where it is no answer,
- * or says that it could not decide.
+ * The verdict of an answer. It allows only where `decision` is `true` itself. Throws RemoteError where it is no answer, or
+ * speaks of an error, whatever the decision beside it is.
  */
 export function verdictOf(answer: unknown): Verdict {
   if (!isRecord(answer) || typeof answer['decision'] !== 'boolean')
     throw new RemoteError('its answer has no "decision" that is true or false');
   const { decision } = answer;
   const context = isRecord(answer['context']) ? answer['context'] : {};
-  if (context['error'] !== undefined && !decision)
-    throw new RemoteError(`it could not decide${saidIn(context['error'])}`, { isFailure: false });
+  const error = context['error'] ?? undefined;
+  if (error !== undefined) throw new RemoteError(`it could not decide${saidIn(error)}`, { isFailure: false });
   const reason = reasonIn(context['reason_user']);
   const { ruleId } = context;
   return {

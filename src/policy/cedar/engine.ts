@@ -3,7 +3,6 @@ import { createRequire } from 'node:module';
 
 type Cedar = typeof import('@cedar-policy/cedar-wasm/nodejs');
 
-const require = createRequire(import.meta.url);
 const MODULE = '@cedar-policy/cedar-wasm/nodejs';
 
 let engine: Cedar | undefined;
@@ -46,7 +45,9 @@ export function isCedarLoaded(): boolean {
   return engine !== undefined;
 }
 
+/** By a `require` of its own: one that is kept keeps a list of all that it ever loaded, those that broke included. */
 function load(): Cedar {
+  const require = createRequire(import.meta.url);
   delete require.cache[require.resolve(MODULE)];
   return require(MODULE);
 }

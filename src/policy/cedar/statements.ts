@@ -80,7 +80,8 @@ function statementOf(piece: Piece, part: number, fallback: string): Statement {
     if (read.type === 'failure') throw new Error(read.errors[0]?.message);
     const { id = fallback, reason } = read.json.annotations ?? {};
     return {
-      id,
+      // An annotation without a value has the empty one.
+      id: id ?? '',
       effect: read.json.effect,
       ...(reason && { reason }),
       ...piece,

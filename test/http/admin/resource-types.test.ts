@@ -176,6 +176,7 @@ describe('/admin/resource-types', () => {
         ['/attributes/a.b', '/attributes/toString'],
       ],
       [{ type, evaluator: 'rego' }, ['/evaluator']],
+      [{ type, shadow: 'rego' }, ['/shadow']],
       [{ type, source: 'Robert; DROP TABLE' }, ['/source']],
       [{ type, atributes: {}, description: 1 }, ['/atributes', '/description']],
     ];

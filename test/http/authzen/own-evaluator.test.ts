@@ -27,14 +27,21 @@ describe('an evaluator of your own', () => {
   before(async () => {
     const never = `export default { name: 'never', evaluate: () => new Promise(() => {}) };`;
     const odd = `export default { name: 'odd', evaluate: (_s, { action }) => action.name === 'read' ? { allow: 'yes' } : true };`;
+    const thenable = `export default { name: 'never-thenable', evaluate: () => ({ then() {} }) };`;
     const modules = [
       moduleOf('office-hours.mjs', example),
       moduleOf('never.mjs', never),
       moduleOf('odd.mjs', odd),
+      moduleOf('never-thenable.mjs', thenable),
     ];
     gateway = await startGateway({ env: { EVALUATORS: modules.join(','), EVALUATOR_TIMEOUT_MS: '20' } });
     root = await logIn(gateway, 'superadmin');
-    for (const [type, evaluator] of Object.entries({ desk: 'office-hours', void: 'never', riddle: 'odd' }))
+    for (const [type, evaluator] of Object.entries({
+      desk: 'office-hours',
+      void: 'never',
+      pit: 'never-thenable',
+      riddle: 'odd',
+    }))
       ok(
         await root.post(typesPath, {
           type,
@@ -84,6 +91,7 @@ describe('an evaluator of your own', () => {
   it('denies when it hangs, and when it answers anything but true or false', async () => {
     for (const [type, action, doubt] of [
       ['void', 'read', 'the evaluator did not answer in 20 ms'],
+      ['pit', 'read', 'the evaluator did not answer in 20 ms'],
       ['riddle', 'read', 'the evaluator answered no {allow: true or false}'],
       ['riddle', 'update', 'the evaluator answered no {allow: true or false}'],
     ] as const) {

@@ -123,6 +123,16 @@ describe('castellan/client', () => {
       },
       'unreachable',
     ],
+    [
+      'true, and an error',
+      (_, res) => res.end('{"decision":true,"context":{"error":{"message":"half of it is lost"}}}'),
+      'not_accepted',
+    ],
+    [
+      'true, and an error that is a text',
+      (_, res) => res.end('{"decision":true,"context":{"error":"lost"}}'),
+      'not_accepted',
+    ],
     ['true with 403', (_, res) => res.writeHead(403).end('{"decision":true}'), 'not_accepted'],
     ['true with 503', (_, res) => res.writeHead(503).end('{"decision":true}'), 'unreachable'],
     [
@@ -161,6 +171,16 @@ describe('castellan/client', () => {
     );
   });
 
+  it('denies in time when its key never comes, and when the fetch that it is given heeds no deadline', async () => {
+    const never = () => new Promise<never>(() => {});
+    for (const options of [{ token: never }, { fetch: never }]) {
+      const decision = await castellan({ url: gateway.url, timeoutMs: 50, ...options }).decide(
+        question('read'),
+      );
+      assert.deepEqual([decision.allow, decision.failure?.code], [false, 'timeout']);
+    }
+  });
+
   it('refuses options that cannot be used', () => {
     assert.throws(() => castellan({ url: 'file:///etc/passwd' }), /url must begin with http/);
     assert.throws(() => castellan({ url: gateway.url, timeoutMs: 0 }), /timeoutMs must be a whole number/);
@@ -181,6 +201,8 @@ describe('castellan/client', () => {
         req.params['id'] === 'none' ? undefined : sheet(String(req.params['id'])),
     });
 
+    const thrownOddly = [undefined, null, 0, '', false, Number.NaN, 'route', 'router', 'no store'];
+
     before(async () => {
       const server = express();
       server.disable('x-powered-by');
@@ -190,6 +212,12 @@ describe('castellan/client', () => {
       };
       server.all('/sheets/:id', requireAccess(options(client)), show);
       server.get('/lost/:id', requireAccess(options(castellan({ url: 'http://127.0.0.1:1' }))), show);
+      for (const [at, thrown] of thrownOddly.entries()) {
+        const odd = { ...options(client), subject: () => Promise.reject(thrown) };
+        // As what `use` mounts, so that 'router' is understood as well.
+        server.use(`/odd/${at}`, express.Router().use(requireAccess(odd), show));
+        server.get(`/odd/${at}`, show);
+      }
       server.use(((_err, _req, res, _next) => {
         res.status(500).end();
       }) satisfies express.ErrorRequestHandler);
@@ -237,6 +265,12 @@ describe('castellan/client', () => {
 
     it('lets nobody pass when it cannot be told who asks', async () => {
       assert.equal((await new Client(app).get('/sheets/1', { ...asEditor, 'x-broken': '1' })).status, 500);
+      assert.equal(reached, 0);
+    });
+
+    it('attack: what is thrown makes Express go on to the route: it is an error, whatever it is', async () => {
+      for (const at of thrownOddly.keys())
+        assert.equal((await new Client(app).get(`/odd/${at}`)).status, 500);
       assert.equal(reached, 0);
     });
   });

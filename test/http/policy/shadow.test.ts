@@ -1,6 +1,9 @@
 /** A second evaluator beside the first: what it says is told, and changes nothing. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Client, eventually, logIn, startGateway, type TestGateway } from '../../harness.ts';
@@ -22,6 +25,13 @@ const evaluators = {
 
 describe('a shadow', () => {
   const folder = mkdtempSync(join(tmpdir(), 'castellan-shadows-'));
+  /** Another decision point, which fails at everything but vaults. */
+  const other = createServer(async (req, res) => {
+    const chunks = [];
+    for await (const chunk of req) chunks.push(chunk);
+    const isVault = Buffer.concat(chunks).includes('"type":"vault"');
+    res.writeHead(isVault ? 200 : 500).end('{"decision":true}');
+  });
   let gateway: TestGateway;
   let root: Client;
 
@@ -31,8 +41,11 @@ describe('a shadow', () => {
       writeFileSync(file, `export default { name: '${name}', ${body} };`);
       return file;
     });
+    other.listen(0, '127.0.0.1');
+    await once(other, 'listening');
     gateway = await startGateway({
       env: {
+        AUTHZEN_REMOTE_URL: `http://127.0.0.1:${(other.address() as AddressInfo).port}`,
         EVALUATORS: modules.join(','),
         SHADOW_TIMEOUT_MS: '30',
         SHADOW_CONCURRENCY: '2',
@@ -59,6 +72,7 @@ describe('a shadow', () => {
   });
   after(async () => {
     await gateway.close();
+    other.close();
     rmSync(folder, { recursive: true });
   });
 
@@ -120,6 +134,21 @@ describe('a shadow', () => {
     await eventually('the others are given up', async () => (await count('hangs', 'doubt')) === 5);
   });
 
+  it('that fails again and again does not keep the same engine from deciding elsewhere', async () => {
+    const parts = { actions: ['read'], attributes: { id: { type: 'string' } } };
+    ok(await root.post(typesPath, { type: 'thing-watched', ...parts, shadow: 'authzen-remote' }), 201);
+    ok(await root.post(typesPath, { type: 'vault', ...parts, evaluator: 'authzen-remote' }), 201);
+    for (let asked = 1; asked <= 6; asked++) {
+      await ask('watched', 'read');
+      await eventually('it is counted', async () => (await count('authzen-remote', 'doubt')) === asked);
+    }
+    const subject = { type: 'user', id: demoId(3) };
+    const asked = { subject, action: { name: 'read' }, resource: { type: 'vault', id: '1' } };
+    assert.equal(ok(await root.post('/access/v1/evaluation', asked)).body.decision, true);
+    assert.match(JSON.stringify(ok(await root.get('/readyz')).body), /"authzen-remote"[^}]*"asked"/);
+    ok(await root.delete(`${typesPath}/thing-watched`), 204);
+  });
+
   it('that meddles with what it is given changes nothing of the request', async () => {
     const explained = await ask('meddles', 'read', 'closed');
     assert.equal(explained.decision, false);
@@ -157,5 +186,32 @@ describe('a shadow', () => {
       .filter((one: object) => 'shadow' in one)
       .map((one: { type: string }) => one.type);
     assert.deepEqual(kept.sort(), ['thing-hangs', 'thing-meddles', 'thing-throws']);
+  });
+
+  it('attack: whoever may change types, without escalate, has everything that is asked told to an engine of their own', async () => {
+    const admin = await logIn(gateway, 'admin');
+    const before = gateway.services.live.snapshot.revision;
+    const attempts = [
+      await admin.patch(`${typesPath}/document`, { shadow: 'meddles' }),
+      await admin.patch(`${typesPath}/thing-throws`, { shadow: 'meddles' }),
+      await admin.patch(`${typesPath}/thing-throws`, { shadow: null }),
+      await admin.post(typesPath, { type: 'thing-new', actions: ['read'], shadow: 'meddles' }),
+      await admin.post('/api/v1/admin/policy/import', {
+        version: 1,
+        resourceTypes: [{ type: 'thing-new', actions: ['read'], shadow: 'meddles' }],
+      }),
+    ];
+    for (const answer of attempts) assertProblem(answer, 403, 'privilege_escalation');
+    assert.equal(gateway.services.live.snapshot.revision, before);
+  });
+
+  it('is none of the types that the gateway asks about itself: it would be told who everybody is', async () => {
+    for (const type of ['user', 'castellan.api-key'])
+      assertProblem(
+        await root.patch(`${typesPath}/${type}`, { shadow: 'meddles' }),
+        422,
+        'policy_invalid',
+        '/shadow',
+      );
   });
 });

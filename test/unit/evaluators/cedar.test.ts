@@ -1,5 +1,7 @@
 /** The evaluator cedar: what Cedar is asked, and what is made of its answer. */
 import assert from 'node:assert/strict';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { anonymous, principalOf } from '../../../src/decision/access-request.ts';
 import { decisionPoint } from '../../../src/decision/decide.ts';
 import { cedarEvaluator } from '../../../src/evaluators/cedar.ts';
@@ -8,6 +10,7 @@ import type { Principal } from '../../../src/policy/ability.ts';
 import { CedarBrokeError, withCedar } from '../../../src/policy/cedar/engine.ts';
 import type { CedarPart, ResourceType } from '../../../src/policy/policy.ts';
 import type { Snapshot } from '../../../src/policy/snapshot.ts';
+import { eventually } from '../../harness.ts';
 import {
   ALICE,
   compiled,
@@ -58,6 +61,15 @@ describe('the evaluator cedar', () => {
     const { allow, ruleId } = await decide(snapshot);
     assert.deepEqual([allow, ruleId], [false, 'no']);
   });
+
+  for (const id of ['__proto__', 'constructor'])
+    it(`a forbid with the id ${id} is one like any other`, async () => {
+      const snapshot = snapshotWith(
+        `permit(principal, action, resource); @id("${id}") forbid(principal, action, resource);`,
+      );
+      const { allow, ruleId } = await decide(snapshot);
+      assert.deepEqual([allow, ruleId], [false, id]);
+    });
 
   for (const [what, condition, parts] of [
     [
@@ -231,6 +243,19 @@ describe('the evaluator cedar', () => {
     const deep = `permit(principal, action, resource) when { ${'('.repeat(3000)}true${')'.repeat(3000)} };`;
     assert.throws(() => withCedar((engine) => engine.policySetTextToParts(deep)), CedarBrokeError);
     assert.equal((await decide(snapshot)).allow, true);
+  });
+
+  it('an engine that broke is let go of: policies that break it again and again do not fill the memory', async () => {
+    const deep = `permit(principal, action, resource) when { ${'('.repeat(3000)}true${')'.repeat(3000)} };`;
+    const broken = withCedar((engine) => new WeakRef(engine));
+    assert.throws(() => withCedar((engine) => engine.policySetTextToParts(deep)), CedarBrokeError);
+    withCedar(() => {});
+    setFlagsFromString('--expose-gc');
+    const collect: () => void = runInNewContext('gc');
+    await eventually('it is collected', () => {
+      collect();
+      return broken.deref() === undefined;
+    });
   });
 
   it('policies are parsed once as long as nothing in them changes', () => {

@@ -10,7 +10,7 @@ describe('the circuit breaker', () => {
     const clock = { nowMs: 0 };
     return {
       clock,
-      breaker: new CircuitBreaker({ threshold: 2, openMs: 100, nowMs: () => clock.nowMs }),
+      breaker: new CircuitBreaker({ threshold: 2, openMs: 100, probeMs: 50, nowMs: () => clock.nowMs }),
     };
   }
 
@@ -61,5 +61,20 @@ describe('the circuit breaker', () => {
     assert.equal(breaker.state, 'open');
     clock.nowMs = 200;
     assert.equal(await breaker.run(fine, always), 'up');
+  });
+
+  it('is not kept from all others by one that tries it and never has an answer', async () => {
+    const { breaker, clock } = breakerAt();
+    for (const _ of [1, 2]) await assert.rejects(breaker.run(broken, always));
+    clock.nowMs = 100;
+    void breaker.run(() => new Promise(() => {}), always);
+    clock.nowMs = 149;
+    await assert.rejects(breaker.run(fine, always), CircuitOpenError);
+    clock.nowMs = 150;
+    await assert.rejects(breaker.run(fine, always), CircuitOpenError);
+    assert.equal(breaker.state, 'open');
+    clock.nowMs = 250;
+    assert.equal(await breaker.run(fine, always), 'up');
+    assert.equal(breaker.state, 'closed');
   });
 });

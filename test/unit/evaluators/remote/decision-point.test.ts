@@ -1,8 +1,9 @@
 /** What is believed of another decision point, against real servers that answer wrongly, slowly, or not at all. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Agent, createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { post } from '../../../../src/evaluators/remote/call.ts';
 import {
   type CallOutcome,
   type RemotePoint,
@@ -145,6 +146,23 @@ describe('another decision point', () => {
       /could not decide: no such type/,
     ],
     [
+      'true, and an error',
+      (res) => json(res, { decision: true, context: { error: { message: 'half of the policy is lost' } } }),
+      /could not decide: half of the policy is lost/,
+    ],
+    [
+      'true, and an error that is a text',
+      (res) => json(res, { decision: true, context: { error: 'x' } }),
+      /could not/,
+    ],
+    [
+      'that it changes to another protocol, and nothing more',
+      (res) =>
+        res.socket?.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'),
+      /answered 101/,
+    ],
+    ['nothing, and hangs up', (res) => res.socket?.end(), /cannot be reached/],
+    [
       'more than 1 MiB',
       (res) => json(res, { decision: true, context: { padding: 'x'.repeat(1024 * 1024) } }),
       /larger than/,
@@ -171,6 +189,32 @@ describe('another decision point', () => {
       mixed.map(({ status }) => status),
       ['fulfilled', 'rejected', 'fulfilled'],
     );
+  });
+
+  for (const status of [400, 413, 422])
+    it(`attack: a question that it answers ${status} is asked together with those of others, who are denied`, async () => {
+      const isBad = ({ resource }: Question) => resource.id === 'bad';
+      answer = (res, one, count) =>
+        [one.body].flatMap((body) => body.evaluations ?? body).some(isBad)
+          ? json(res, {}, status)
+          : allows(res, one, count);
+      const point = pointWith();
+      const asked = await Promise.allSettled(['1', 'bad', '3'].map((id) => point.ask(question(id))));
+      assert.deepEqual(
+        asked.map((one) => (one.status === 'fulfilled' ? one.value.allow : String(one.reason))),
+        [true, `Error: the other decision point: it answered ${status}`, true],
+      );
+      assert.deepEqual(
+        received.map(({ path }) => path.split('/').at(-1)),
+        ['evaluations', 'evaluation', 'evaluation', 'evaluation'],
+      );
+    });
+
+  it('is not asked one by one when it does not know us: that would be refused as often', async () => {
+    answer = (res) => json(res, {}, 401);
+    const point = pointWith();
+    await Promise.allSettled(['1', '2', '3'].map((id) => point.ask(question(id))));
+    assert.equal(received.length, 1);
   });
 
   it('cannot send us elsewhere: a redirect is not followed', async () => {
@@ -208,6 +252,18 @@ describe('another decision point', () => {
     await assert.rejects(pointWith({ timeoutMs: 50 }).ask(question()), /did not answer in time/);
     assert.ok(performance.now() - startedMs < 1000);
     assert.deepEqual(outcomes, ['failed']);
+  });
+
+  it('cannot hold us by the connections that it holds: who waits for one has the deadline, too', async () => {
+    answer = () => {};
+    const agent = new Agent({ maxSockets: 1 });
+    const held = new AbortController();
+    const call = { url: new URL(urlOf()), agent, headers: {}, body: '{}' };
+    const first = post({ ...call, signal: held.signal });
+    await assert.rejects(post({ ...call, signal: AbortSignal.timeout(20) }), /did not answer in time/);
+    held.abort();
+    await assert.rejects(first, /did not answer in time/);
+    agent.destroy();
   });
 
   it('is left alone when it fails again and again', async () => {

@@ -79,6 +79,15 @@ describe('Cedar as part of the policy', () => {
     ]);
   });
 
+  it('an id without a value is refused as the empty one is, and no name of an object is special', () => {
+    const policies = 'permit(principal, action, resource);';
+    const refused = '/cedar/0/policies @id must be of 1 to 200 characters at line 1, column 1';
+    assert.deepEqual(messages([{ id: 'a', policies: `@id ${policies}` }]), [refused]);
+    assert.deepEqual(messages([{ id: 'a', policies: `@id("") ${policies}` }]), [refused]);
+    for (const id of ['__proto__', 'constructor'])
+      assert.deepEqual(messages([{ id: 'a', policies: `@id("${id}") ${policies}` }]), []);
+  });
+
   it('templates are refused: nothing could link them', () => {
     const [problem] = messages([{ id: 'a', policies: 'permit(principal == ?principal, action, resource);' }]);
     assert.match(problem ?? '', /templates .* at line 1, column 21$/);
