@@ -81,11 +81,12 @@ async function writeConfiguration(
   port: number,
   { file, castellan, app }: ProxyOptions,
 ): Promise<string> {
-  const admin = new URL(castellan);
-  const replaced: [string, string][] = [kinds[kind].listen(port), ['127.0.0.1:8080', admin.host]];
+  const replaced: [string, string][] = [
+    kinds[kind].listen(port),
+    ['127.0.0.1:8080', new URL(castellan).host],
+  ];
   if (app !== undefined) replaced.push(['127.0.0.1:3000', new URL(app).host]);
-  if (kind === 'haproxy')
-    replaced.push(['lua-load /etc/haproxy/castellan.lua', `lua-load ${join(documented, 'haproxy.lua')}`]);
+  if (kind === 'haproxy') replaced.push(['/etc/haproxy/castellan.lua', join(documented, 'haproxy.lua')]);
   let text = await readFile(join(documented, file), 'utf8');
   for (const [from, to] of replaced) {
     if (!text.includes(from)) throw new Error(`docs/proxies/${file} does not have ${from}`);
@@ -103,15 +104,7 @@ async function launch(
   dir: string,
   args: string[],
 ): Promise<ChildProcess | 'not installed' | undefined> {
-  const env = {
-    // Not among the programs of an ordinary user.
-    PATH: `${process.env['PATH'] ?? ''}:/usr/sbin`,
-    HOME: dir,
-    XDG_CONFIG_HOME: dir,
-    XDG_DATA_HOME: dir,
-    CADDY_ADMIN: `unix/${dir}/admin`,
-  };
-  const program = spawn(kind, args, { stdio: ['ignore', 'ignore', 'pipe'], env, cwd: dir });
+  const program = spawn(kind, args, { stdio: ['ignore', 'ignore', 'pipe'], env: environment(dir), cwd: dir });
   const kill = () => program.kill('SIGKILL');
   process.once('exit', kill);
   program.once('exit', () => process.off('exit', kill));
@@ -119,24 +112,32 @@ async function launch(
   program.stderr.on('data', (chunk) => {
     said += chunk;
   });
-  const ended = new Promise<'not installed' | 'ended'>((resolve, reject) => {
-    program.once('error', (error: NodeJS.ErrnoException) => {
-      process.off('exit', kill);
-      if (error.code === 'ENOENT') resolve('not installed');
-      else reject(error);
-    });
-    program.once('exit', () => resolve('ended'));
-  });
-  let isOver = false;
-  void ended.then(() => {
-    isOver = true;
-  });
-  const listens = eventually(`${kind} listens`, async () => isOver || (await accepts(port)));
-  const first = await Promise.race([ended, listens.then(() => program)]);
-  if (first === 'not installed') return first;
-  if (first !== 'ended' && !isOver) return first;
+  const failed = await Promise.race([spawnError(program), once(program, 'spawn').then(() => undefined)]);
+  if (failed?.code === 'ENOENT') {
+    process.off('exit', kill);
+    return 'not installed';
+  }
+  if (failed) throw failed;
+  const isOver = () => program.exitCode !== null || program.signalCode !== null;
+  await eventually(`${kind} listens`, async () => isOver() || (await accepts(port)));
+  if (!isOver()) return program;
   if (/address already in use|cannot bind/i.test(said)) return undefined;
   throw new Error(`${kind} ended at once: ${said}`);
+}
+
+/** Folders of its own, and a path with what is not among the programs of an ordinary user. */
+function environment(dir: string): NodeJS.ProcessEnv {
+  return {
+    PATH: `${process.env['PATH'] ?? ''}:/usr/sbin`,
+    HOME: dir,
+    XDG_CONFIG_HOME: dir,
+    XDG_DATA_HOME: dir,
+    CADDY_ADMIN: `unix/${dir}/admin`,
+  };
+}
+
+function spawnError(program: ChildProcess): Promise<NodeJS.ErrnoException> {
+  return new Promise((resolve) => program.once('error', resolve));
 }
 
 function accepts(port: number): Promise<boolean> {
