@@ -26,7 +26,10 @@ export function valuesOf({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>, na
   return values;
 }
 
-/** A header that a decision is made on: throws `invalid_request` where it is there twice, or in a spelling that CGI takes for the same. */
+/**
+ * A header that a decision is made on: throws `invalid_request` where it is there twice, in a spelling that CGI takes for
+ * the same, or named in `Connection`, so that no server behind would get it.
+ */
 export function headerReader(req: Pick<IncomingMessage, 'rawHeaders'>): (name: string) => string | undefined {
   return (name) => {
     const meant: [string, string][] = [];
@@ -39,6 +42,9 @@ export function headerReader(req: Pick<IncomingMessage, 'rawHeaders'>): (name: s
         `/headers/${name}`,
         'must be there once and in this spelling: access is decided on it',
       );
+    const ofConnection = valuesOf(req, 'connection').join(',').split(',');
+    if (meant.length > 0 && ofConnection.some((named) => plainHeader(named.trim()) === name))
+      throw invalidField(`/headers/${name}`, 'must not be named in Connection: access is decided on it');
     return meant[0]?.[1];
   };
 }

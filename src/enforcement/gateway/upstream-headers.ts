@@ -1,6 +1,5 @@
 /** The headers that an upstream gets: those of the client without what only the gateway may say, and what the gateway says. */
 
-import { parseCookie, stringifyCookie } from 'cookie';
 import type { Request } from 'express';
 import { cookieName } from '../../sessions/authenticate.ts';
 import { accessOf } from '../../sessions/request-access.ts';
@@ -46,11 +45,15 @@ export function upstreamHeaders(
   }
   withoutCredentials(req, headers);
   if (req.headers['transfer-encoding'] !== undefined) headers['transfer-encoding'] = 'chunked';
+  // Only what comes in chunks has trailers; Node throws at others that announce some.
+  else delete headers['trailer'];
   Object.assign(headers, forwardedBy(req, isSecure, host));
   for (const [name, value] of Object.entries(identity)) if (value !== '') headers[name.toLowerCase()] = value;
   if (upgrades) Object.assign(headers, { connection: 'Upgrade', upgrade: 'websocket' });
   return headers;
 }
+
+const ownCookies = new Set([cookieName(true), cookieName(false)]);
 
 const kept = new Set(['host', 'content-length', 'content-type', 'cookie', 'authorization']);
 
@@ -60,6 +63,12 @@ export function isOurs(name: string): boolean {
   return plain.startsWith('castellan-') || ofProxies.test(plain);
 }
 
+/** Whether a trailer would say what only a header may (RFC 9110, 6.5.1): framing, who asks, and what is the gateway's to say. */
+export function isNoTrailer(name: string): boolean {
+  const plain = plainHeader(name);
+  return isOurs(plain) || hopByHop.has(plain) || kept.has(plain) || plain === 'trailer' || plain === 'expect';
+}
+
 /** What identified the client to the gateway would identify whoever gets it: neither session nor key goes further. */
 function withoutCredentials(req: Request, headers: Record<string, string | string[]>): void {
   const by = accessOf(req).identity?.by;
@@ -67,9 +76,10 @@ function withoutCredentials(req: Request, headers: Record<string, string | strin
   if (typeof authorization === 'string' && ((by && by !== 'cookie') || /^bearer +cst_/i.test(authorization)))
     delete headers['authorization'];
   if (typeof cookie !== 'string' || !/castellan/.test(cookie)) return;
-  const { [cookieName(true)]: _secure, [cookieName(false)]: _plain, ...others } = parseCookie(cookie);
+  const isOwn = (pair: string) => ownCookies.has(pair.split('=', 1)[0]?.trim() ?? '');
+  const others = cookie.split(';').filter((pair) => !isOwn(pair));
   delete headers['cookie'];
-  if (Object.keys(others).length > 0) headers['cookie'] = stringifyCookie(others);
+  if (others.length > 0) headers['cookie'] = others.join(';').trim();
 }
 
 function forwardedBy(req: Request, isSecure: boolean, host: string): Record<string, string> {
