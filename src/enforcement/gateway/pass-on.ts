@@ -24,6 +24,10 @@ export function passOn(answer: IncomingMessage, req: IncomingMessage, res: Serve
   // Before the pipe ends the answer, since its own listener comes after.
   if (headers.trailer !== undefined) answer.once('end', () => addTrailers(res, answer));
   answer.pipe(res);
+  // Node waits with the head for the first byte of the body, which may be an event that comes much later.
+  setImmediate(() => {
+    if (!res.writableEnded && !res.destroyed) res.flushHeaders();
+  });
 }
 
 /** Those that a header may not be set by: a server may take trailers for headers. */

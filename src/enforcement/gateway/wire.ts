@@ -64,6 +64,7 @@ export function makeWire(): Wire {
         const limit = timeLimit(timeoutMs, body ? undefined : req);
         proxy.on('proxyReq', (asked) => {
           limit.watch(asked);
+          endWith(req.socket, asked);
           // Nobody asked for another protocol: the library would wait for ever.
           asked.once('upgrade', (_answer, theirs) => {
             theirs.destroy();
@@ -88,6 +89,7 @@ export function makeWire(): Wire {
         proxy.on('error', fail);
         proxy.on('econnreset', fail);
         res.once('close', limit.end);
+        if (req.socket.destroyed) return fail(new Error('the client is gone'));
         rewrite(req, url, headers);
         proxy.web(req, res, { target, agent: agentFor(target), ...(body && { buffer: body }) }).catch(fail);
       }),
@@ -134,6 +136,14 @@ export function makeWire(): Wire {
 function rewrite(req: IncomingMessage, url: string, headers: Sent['headers']): void {
   req.url = url;
   req.headers = { ...headers } as IncomingMessage['headers'];
+}
+
+/** Of a request that waits behind another of its connection, Node does not say that the client went away. */
+function endWith(client: Socket, asked: ClientRequest): void {
+  const gone = () => asked.destroy();
+  // As many as wait for their turn.
+  client.setMaxListeners(0).once('close', gone);
+  asked.once('close', () => client.off('close', gone));
 }
 
 /** Runs from when the request has come whole; ends what was asked when it is over. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { type Client, startGateway, type TestGateway } from '../../harness.ts';
+import { type Client, eventually, startGateway, type TestGateway } from '../../harness.ts';
 import { addRule, fresh, ok, person, rulesPath, typesPath } from '../admin/staff.ts';
 import { addRoutes, rawRequest, sendRaw, startUpstream, statusOf, type Upstream } from './upstream.ts';
 
@@ -16,6 +16,7 @@ const answers: Record<string, string> = {
   '/raw/status': 'HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nhi',
   '/raw/upgraded': 'HTTP/1.1 101 OK\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
   '/raw/coding': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nHTTP/1.1 200 OK\r\n\r\n',
+  '/raw/later': 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9\r\n\r\n',
   '/raw/silent': '',
   '/ws/refused': 'HTTP/1.1 200 OK\r\nCastellan-Principal: user:1\r\nContent-Length: 2\r\n\r\nhi',
   '/ws/taken':
@@ -103,6 +104,25 @@ describe('what is no proper request or answer', () => {
   it('a request to upgrade behind one that is not answered yet ends its connection and no other', async () => {
     await sendRaw(gateway.url, `GET /raw/silent HTTP/1.1\r\nHost: app.test\r\n\r\n${upgrade('/ws/taken')}`);
     ok(await user.get('/open/x'));
+  });
+
+  it('the head of an answer goes on before its body has begun', async () => {
+    const { hostname, port } = new URL(gateway.url);
+    const socket = connect(Number(port), hostname);
+    socket.write(rawRequest('/raw/later'));
+    const [head] = await once(socket, 'data');
+    assert.match(String(head), /^HTTP\/1.1 200 .*\r\n\r\n$/s);
+    socket.destroy();
+  });
+
+  it('a client that goes away with requests in line leaves none of them open behind', async () => {
+    const { hostname, port } = new URL(gateway.url);
+    const socket = connect(Number(port), hostname);
+    const count = theirs.length;
+    socket.write('GET /raw/later HTTP/1.1\r\nHost: app.test\r\n\r\n'.repeat(2));
+    await eventually('both are asked', () => theirs.length >= count + 2);
+    socket.destroy();
+    await eventually('both are closed', () => theirs.slice(count).every(({ closed }) => closed));
   });
 
   it('identity in trailers: what only the gateway may say is no trailer', async () => {
