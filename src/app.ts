@@ -45,7 +45,7 @@ export function makeHandlers(services: Services): { request: RequestListener; up
     request: ownOrRouted(live, own, stepsOnly(app, passing, ownProblem)),
     upgrade: upgradeListener(
       app,
-      [log],
+      [log, timeRequests(metrics)],
       (asked) => openWebSocket(webSockets, upgrades, asked),
       problemHandler,
     ),

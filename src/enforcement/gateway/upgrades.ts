@@ -132,13 +132,19 @@ export async function openWebSocket(
   if (!socket.destroyed) upgrades.keep({ socket, ask });
   if (socket.destroyed) return;
   res.detachSocket(socket);
-  await parts.wire.upgrade(req, socket, head, {
+  const opened = await parts.wire.upgrade(req, socket, head, {
     target,
     url: passing.target.url,
     headers: sent,
     timeoutMs: upstream.timeoutMs,
     body: undefined,
   });
+  // Its answer is none of Node's, which would be logged by itself.
+  if (opened)
+    req.log?.info(
+      { path: passing.target.url.split('?')[0], route: passing.matched.route.route.id, status: 101 },
+      'a WebSocket was opened',
+    );
 }
 
 async function identified(identify: RequestHandler, req: Request, res: Response): Promise<void> {

@@ -34,8 +34,8 @@ export class WireError extends Error {
 export interface Wire {
   /** Resolves when the answer has begun; it goes on by itself. Throws WireError while nothing was answered. */
   send(req: IncomingMessage, res: ServerResponse, sent: Sent): Promise<void>;
-  /** The same for a connection that becomes a WebSocket; from then on either side is closed with the other. */
-  upgrade(req: IncomingMessage, socket: Socket, head: Buffer, sent: Sent): Promise<void>;
+  /** The same for a connection that becomes a WebSocket; from then on either side is closed with the other. False: it did not become one. */
+  upgrade(req: IncomingMessage, socket: Socket, head: Buffer, sent: Sent): Promise<boolean>;
   close(): void;
 }
 
@@ -120,9 +120,9 @@ export function makeWire(): Wire {
           socket.once('close', () => theirs.destroy());
           theirs.once('close', () => socket.destroySoon());
           if (socket.destroyed) theirs.destroy();
-          resolve();
+          resolve(true);
         });
-        socket.once('close', () => resolve());
+        socket.once('close', () => resolve(false));
         rewrite(req, url, headers);
         proxy.ws(req, socket, { target, upgradeTimeout: timeoutMs }, head).catch(fail);
       }),

@@ -125,6 +125,13 @@ describe('what is no proper request or answer', () => {
     await eventually('both are closed', () => theirs.slice(count).every(({ closed }) => closed));
   });
 
+  it('a health check goes to its target, whatever its path looks like', async () => {
+    const healthCheck = { path: '//127.0.0.1:9/up' };
+    const route = { id: 'checked', path: '/checked', public: true };
+    await addRoutes(root, [{ ...route, upstream: { targets: [upstream.url], healthCheck } }]);
+    await eventually('it is asked', () => upstream.seen.some(({ url }) => url === healthCheck.path));
+  });
+
   it('identity in trailers: what only the gateway may say is no trailer', async () => {
     let got: NodeJS.Dict<string> | undefined;
     upstream.server.once('request', (req) =>
@@ -174,6 +181,7 @@ describe('what is no proper request or answer', () => {
     const [answer] = await once(socket, 'data');
     assert.match(String(answer), /^HTTP\/1.1 101 /);
     assert.doesNotMatch(String(answer), /castellan-roles/i);
+    assert.match(gateway.logged(), /"path":"\/ws\/taken","route":"ws","status":101/);
     const last = theirs.at(-1);
     assert.ok(last);
     const gone = once(last, 'close');
