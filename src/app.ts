@@ -47,7 +47,7 @@ export function makeHandlers(services: Services): { request: RequestListener; up
     request: ownOrRouted(live, own, stepsOnly(app, passing, ownProblem)),
     upgrade: upgradeListener(
       app,
-      [log, oneFraming],
+      [log, timeRequests(metrics), oneFraming],
       (asked) => openWebSocket(webSockets, upgrades, asked),
       problemHandler,
     ),

@@ -58,9 +58,14 @@ export function upgradeListener(
   return (incoming, socket, head) => {
     const outgoing = new ServerResponse(incoming);
     outgoing.shouldKeepAlive = false;
-    outgoing.assignSocket(socket);
-    outgoing.once('finish', () => socket.end());
     socket.on('error', () => socket.destroy());
+    try {
+      outgoing.assignSocket(socket);
+    } catch {
+      // An earlier request of this connection is not answered yet, and Node has let go of it: nothing in order can follow.
+      return void socket.destroy();
+    }
+    outgoing.once('finish', () => socket.end());
     const { req, res } = asOfExpress(app, incoming, outgoing);
     const last: RequestHandler = () => open({ req, res, socket, head });
     run([...steps, last], req, res, onError);
@@ -84,7 +89,15 @@ function run(
   res: Response,
   onError: ErrorRequestHandler,
 ): void {
-  const fail = (thrown: unknown) => void onError(thrown, req, res, () => {});
+  const fail = (thrown: unknown) => {
+    try {
+      onError(thrown, req, res, () => {});
+    } catch (cause) {
+      // Nobody else would hear of it, and the process would end.
+      req.log?.error({ err: cause }, 'an error could not be answered');
+      res.destroy();
+    }
+  };
   const from = (place: number): void => {
     const next = (thrown?: unknown) => (thrown === undefined ? from(place + 1) : fail(thrown));
     try {

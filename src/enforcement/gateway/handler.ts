@@ -41,6 +41,7 @@ export function gatewayHandler(parts: GatewayParts): RequestHandler {
     const headers = upstreamHeaders(req, { identity, isSecure: parts.isSecure(req), host });
     if (body) {
       delete headers['transfer-encoding'];
+      delete headers['trailer'];
       headers['content-length'] = String(body.bytes.length);
     } else askForBody(req, res);
     await forward(parts, req, res, { upstream, url: target.url, headers, body: body?.bytes });

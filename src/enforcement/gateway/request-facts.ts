@@ -37,18 +37,20 @@ export function namedInConnection(req: Pick<IncomingMessage, 'rawHeaders'>): Set
  * for the same, and where `Connection` names it, so that the upstream would not get what was decided on.
  */
 export function headerReader(req: Pick<IncomingMessage, 'rawHeaders'>): (name: string) => string | undefined {
-  const named = namedInConnection(req);
+  const named = [...namedInConnection(req)];
   return (name) => {
     const meant: [string, string][] = [];
     for (let at = 0; at < req.rawHeaders.length; at += 2) {
       const sent = req.rawHeaders[at] ?? '';
       if (plainHeader(sent) === name) meant.push([sent, req.rawHeaders[at + 1] ?? '']);
     }
-    if (meant.length > 1 || meant.some(([sent]) => sent.toLowerCase() !== name) || named.has(name))
+    if (meant.length > 1 || meant.some(([sent]) => sent.toLowerCase() !== name))
       throw invalidField(
         `/headers/${name}`,
         'must be there once and in this spelling: access is decided on it',
       );
+    if (meant.length > 0 && named.some((one) => plainHeader(one) === name))
+      throw invalidField(`/headers/${name}`, 'must not be named in Connection: access is decided on it');
     return meant[0]?.[1];
   };
 }

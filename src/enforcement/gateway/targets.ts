@@ -97,7 +97,8 @@ function keyOf(target: URL, { path, intervalMs, timeoutMs }: Check): string {
 function answers(target: URL, { path, timeoutMs }: Check): Promise<boolean> {
   return new Promise((resolve) => {
     const request = target.protocol === 'https:' ? httpsRequest : httpRequest;
-    const asked = request(new URL(path, target), { agent: false, signal: AbortSignal.timeout(timeoutMs) });
+    // Not resolved against it: `//host/path` would be another server.
+    const asked = request(target, { path, agent: false, signal: AbortSignal.timeout(timeoutMs) });
     asked.on('response', (response) => {
       response.resume();
       const { statusCode = 500 } = response;

@@ -6,6 +6,7 @@ import { AppError, invalidField } from '../../errors.ts';
 import type { UpgradeListener } from '../../http/direct.ts';
 import type { MatchedRoute } from '../../policy/routes/route-table.ts';
 import type { Snapshot } from '../../policy/snapshot.ts';
+import { hasBody } from './forward.ts';
 import { admitPassing, type GatewayParts, type Passing } from './handler.ts';
 import { identityHeaders } from './identity-headers.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
@@ -31,6 +32,7 @@ export class Upgrades {
   #looking: Promise<void> | undefined;
   #again = false;
   #takes = false;
+  #closed = false;
   #turn: (takes: boolean) => void = () => {};
 
   constructor() {
@@ -59,6 +61,7 @@ export class Upgrades {
 
   /** Keeps an open connection in sight until it is closed. */
   keep(open: Open): void {
+    if (this.#closed) return void open.socket.destroy();
     this.#open.add(open);
     open.socket.once('close', () => this.#open.delete(open));
   }
@@ -72,7 +75,9 @@ export class Upgrades {
     return this.#looking;
   }
 
+  /** Closes those that are open, and each that would be opened from now on. */
   close(): void {
+    this.#closed = true;
     clearInterval(this.#timer);
     for (const { socket } of this.#open) socket.destroy();
   }
@@ -96,6 +101,7 @@ export async function openWebSocket(
   upgrades: Upgrades,
   { req, res, socket, head }: { req: Request; res: Response; socket: Socket; head: Buffer },
 ): Promise<void> {
+  if (hasBody(req)) throw invalidField('/headers/Upgrade', 'must not be there with a body');
   const { url } = req;
   const { headers } = req;
   const ask = async () => {
@@ -122,15 +128,23 @@ export async function openWebSocket(
     host: passing.host,
     upgrades: true,
   });
-  upgrades.keep({ socket, ask });
+  // Of one that is gone already nothing would tell again.
+  if (!socket.destroyed) upgrades.keep({ socket, ask });
+  if (socket.destroyed) return;
   res.detachSocket(socket);
-  await parts.wire.upgrade(req, socket, head, {
+  const opened = await parts.wire.upgrade(req, socket, head, {
     target,
     url: passing.target.url,
     headers: sent,
     timeoutMs: upstream.timeoutMs,
     body: undefined,
   });
+  // Its answer is none of Node's, which would be logged by itself.
+  if (opened)
+    req.log?.info(
+      { path: passing.target.url.split('?')[0], route: passing.matched.route.route.id, status: 101 },
+      'a WebSocket was opened',
+    );
 }
 
 async function identified(identify: RequestHandler, req: Request, res: Response): Promise<void> {

@@ -47,6 +47,8 @@ export function upstreamHeaders(
   }
   withoutCredentials(req, headers);
   if (req.headers['transfer-encoding'] !== undefined) headers['transfer-encoding'] = 'chunked';
+  // Only what comes in chunks has trailers; Node throws at others that announce some.
+  else delete headers['trailer'];
   Object.assign(headers, forwardedBy(req, isSecure, host));
   for (const [name, value] of Object.entries(identity)) if (value !== '') headers[name.toLowerCase()] = value;
   if (upgrades) Object.assign(headers, { connection: 'Upgrade', upgrade: 'websocket' });

@@ -5,7 +5,8 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { createProxyServer } from 'httpxy';
 import { AppError } from '../../errors.ts';
-import { cleanAnswer, mayTrail } from './upstream-headers.ts';
+import { addTrailers, passOn } from './pass-on.ts';
+import { cleanAnswer } from './upstream-headers.ts';
 
 export interface Sent {
   target: URL;
@@ -33,8 +34,8 @@ export class WireError extends Error {
 export interface Wire {
   /** Resolves when the answer has begun; it goes on by itself. Throws WireError while nothing was answered. */
   send(req: IncomingMessage, res: ServerResponse, sent: Sent): Promise<void>;
-  /** The same for a connection that becomes a WebSocket; resolves with the upstream's side of it. */
-  upgrade(req: IncomingMessage, socket: Socket, head: Buffer, sent: Sent): Promise<Socket | undefined>;
+  /** The same for a connection that becomes a WebSocket; from then on either side is closed with the other. False: it did not become one. */
+  upgrade(req: IncomingMessage, socket: Socket, head: Buffer, sent: Sent): Promise<boolean>;
   close(): void;
 }
 
@@ -54,18 +55,30 @@ export function makeWire(): Wire {
     send: (req, res, { target, url, headers, timeoutMs, body }) =>
       new Promise((resolve, reject) => {
         // One of its own for each request: what it tells of is of this one then.
-        const proxy = createProxyServer({ xfwd: false, changeOrigin: false, prependPath: false });
+        const proxy = createProxyServer({
+          xfwd: false,
+          changeOrigin: false,
+          prependPath: false,
+          selfHandleResponse: true,
+        });
         const limit = timeLimit(timeoutMs, body ? undefined : req);
         proxy.on('proxyReq', (asked) => {
           limit.watch(asked);
+          endWith(req.socket, asked);
+          // Nobody asked for another protocol: the library would wait for ever.
+          asked.once('upgrade', (_answer, theirs) => {
+            theirs.destroy();
+            fail(new Error('the upstream answered 101 to a request that is no upgrade'));
+          });
           if (headers['trailer'] !== undefined) req.once('end', () => addTrailers(asked, req));
         });
         proxy.on('proxyRes', (answer: IncomingMessage) => {
+          try {
+            passOn(answer, req, res);
+          } catch (cause) {
+            return fail(cause);
+          }
           limit.end();
-          cleanAnswer(answer.headers);
-          answer.headers.connection = res.shouldKeepAlive ? 'keep-alive' : 'close';
-          // Before the library ends the answer, since its own listener comes after.
-          if (answer.headers['trailer'] !== undefined) answer.once('end', () => addTrailers(res, answer));
           resolve();
         });
         const fail = (cause: unknown) => {
@@ -76,6 +89,7 @@ export function makeWire(): Wire {
         proxy.on('error', fail);
         proxy.on('econnreset', fail);
         res.once('close', limit.end);
+        if (req.socket.destroyed) return fail(new Error('the client is gone'));
         rewrite(req, url, headers);
         proxy.web(req, res, { target, agent: agentFor(target), ...(body && { buffer: body }) }).catch(fail);
       }),
@@ -92,8 +106,23 @@ export function makeWire(): Wire {
           if (!socket.destroyed && socket.bytesWritten === written) socket.write(BAD_GATEWAY);
           fail(cause);
         });
-        proxy.on('open', (theirs) => resolve(theirs as Socket));
-        socket.once('close', () => resolve(undefined));
+        proxy.on('proxyReqWs', (asked) => {
+          const upgraded = { connection: 'Upgrade', upgrade: 'websocket' };
+          asked.once('response', ({ headers: answered }) => cleanAnswer(answered));
+          asked.once('upgrade', ({ headers: answered }) => {
+            cleanAnswer(answered);
+            Object.assign(answered, upgraded);
+          });
+        });
+        proxy.on('open', (opened) => {
+          const theirs = opened as Socket;
+          // A pipe tells of an end, but not of a side that is gone.
+          socket.once('close', () => theirs.destroy());
+          theirs.once('close', () => socket.destroySoon());
+          if (socket.destroyed) theirs.destroy();
+          resolve(true);
+        });
+        socket.once('close', () => resolve(false));
         rewrite(req, url, headers);
         proxy.ws(req, socket, { target, upgradeTimeout: timeoutMs }, head).catch(fail);
       }),
@@ -109,13 +138,12 @@ function rewrite(req: IncomingMessage, url: string, headers: Sent['headers']): v
   req.headers = { ...headers } as IncomingMessage['headers'];
 }
 
-function addTrailers(to: ClientRequest | ServerResponse, { rawTrailers }: IncomingMessage): void {
-  const pairs: [string, string][] = [];
-  for (let at = 0; at < rawTrailers.length; at += 2) {
-    const name = rawTrailers[at] ?? '';
-    if (mayTrail(name)) pairs.push([name, rawTrailers[at + 1] ?? '']);
-  }
-  if (pairs.length > 0 && !to.destroyed) to.addTrailers(pairs);
+/** Of a request that waits behind another of its connection, Node does not say that the client went away. */
+function endWith(client: Socket, asked: ClientRequest): void {
+  const gone = () => asked.destroy();
+  // As many as wait for their turn.
+  client.setMaxListeners(0).once('close', gone);
+  asked.once('close', () => client.off('close', gone));
 }
 
 /** Runs from when the request has come whole; ends what was asked when it is over. */
