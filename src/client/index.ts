@@ -31,11 +31,14 @@ interface Waiting {
   resolve(decision: Decision): void;
 }
 
+/** Timers take no more; of more they make 1 ms. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
 /** A client. Throws TypeError where the options cannot be used. */
 export function castellan(options: CastellanOptions): Castellan {
   const { timeoutMs = 1000, batchSize = 100, fetch = globalThis.fetch } = options;
   const base = baseOf(options.url);
-  requireWhole('timeoutMs', timeoutMs);
+  requireWhole('timeoutMs', timeoutMs, LONGEST_TIMEOUT_MS);
   requireWhole('batchSize', batchSize);
   const call = (path: string, body: unknown) =>
     send({ url: base + path, body, token: options.token, timeoutMs, fetch });
@@ -83,7 +86,7 @@ function baseOf(url: string): string {
   return origin + pathname.replace(/\/+$/, '');
 }
 
-function requireWhole(name: string, value: number): void {
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw new TypeError(`${name} must be a whole number from 1 on, not ${value}`);
+function requireWhole(name: string, value: number, most = Number.MAX_SAFE_INTEGER): void {
+  if (!Number.isSafeInteger(value) || value < 1 || value > most)
+    throw new TypeError(`${name} must be a whole number from 1 to ${most}, not ${value}`);
 }

@@ -2,6 +2,7 @@
 import type { Problem } from '../../errors.ts';
 import { escapePointer } from '../parse-condition.ts';
 import type { AttributeType, CedarPart, Policy, ResourceType } from '../policy.ts';
+import { checkEntities } from './check-entities.ts';
 import { CedarBrokeError, withCedar } from './engine.ts';
 import { joinedSchema } from './join-schema.ts';
 import { cedarTypeOf, sameInCedar } from './names.ts';
@@ -99,34 +100,6 @@ function validate(parts: readonly CedarPart[], statements: readonly Statement[],
     const { message, start = 0 } = textProblem(error, statement.text);
     return inText(parts, statement.part, 'policies', { message, start: statement.start + start });
   });
-}
-
-function checkEntities(parts: readonly CedarPart[], schema: string | undefined): Problem[] {
-  const first = new Map<string, string>();
-  return parts.flatMap(({ entities = [] }, part) =>
-    entities.flatMap((entity, index): Problem[] => {
-      const pointer = `/cedar/${part}/entities/${index}`;
-      const name = `${entity.uid.type}::${JSON.stringify(entity.uid.id)}`;
-      const known = first.get(name);
-      if (known !== undefined)
-        return [
-          {
-            pointer: `${pointer}/uid`,
-            code: 'duplicate',
-            message: `${name} is there twice (first at ${known})`,
-          },
-        ];
-      first.set(name, pointer);
-      const whole = { attrs: {}, parents: [], ...entity };
-      const given = JSON.stringify(whole);
-      const answer = withCedar((cedar) =>
-        cedar.checkParseEntities({ entities: [JSON.parse(given)], ...(schema !== undefined && { schema }) }),
-      );
-      return answer.type === 'success'
-        ? []
-        : answer.errors.map((error) => ({ pointer, code: 'cedar', message: textProblem(error, '').message }));
-    }),
-  );
 }
 
 function checkNames(resourceTypes: readonly ResourceType[]): Problem[] {

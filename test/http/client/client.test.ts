@@ -184,6 +184,8 @@ describe('castellan/client', () => {
   it('refuses options that cannot be used', () => {
     assert.throws(() => castellan({ url: 'file:///etc/passwd' }), /url must begin with http/);
     assert.throws(() => castellan({ url: gateway.url, timeoutMs: 0 }), /timeoutMs must be a whole number/);
+    // Timers would make 1 ms of it, and nothing would ever be allowed.
+    assert.throws(() => castellan({ url: gateway.url, timeoutMs: 2 ** 31 }), /timeoutMs .* to 2147483647/);
   });
 
   describe('castellan/express', () => {

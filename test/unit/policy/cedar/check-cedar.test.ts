@@ -68,6 +68,20 @@ describe('Cedar as part of the policy', () => {
     assert.match(problem ?? '', /^\/cedar\/0\/entities\/0 .*status/);
   });
 
+  it('entities that are within each other, in whichever parts, are refused: Cedar would take no request with them', () => {
+    const within = (id: string, parent: string) => ({
+      uid: { type: 'group', id },
+      parents: [{ type: 'group', id: parent }],
+    });
+    const [problem, ...more] = messages([
+      { id: 'a', entities: [within('x', 'y'), within('y', 'z')] },
+      { id: 'b', entities: [within('z', 'x')] },
+    ]);
+    assert.match(problem ?? '', /^\/cedar\/[01]\/entities\/[01]\/parents .*cycle/);
+    assert.deepEqual(more, []);
+    assert.deepEqual(messages([{ id: 'a', entities: [within('x', 'y'), within('y', 'z')] }]), []);
+  });
+
   it('ids are one across parts: an annotation, else the part and the number', () => {
     const policies = 'permit(principal, action, resource);';
     const twice = messages([
