@@ -53,7 +53,8 @@ describe('request smuggling in chunks', () => {
         ';\r\n0\r\n\r\n',
       ],
     ]) {
-      const { answer, heard } = await attack(keeping([TE], chunks + hidden));
+      // A body is sent on while it comes: of one that breaks off, the beginning may have been.
+      const { answer, heard } = await attack(keeping([TE], chunks + hidden), { mayBegin: true });
       assert.match(answer, /^HTTP\/1\.1 400 /, JSON.stringify(chunks));
       assert.doesNotMatch(heard, /hidden|\r\n0\r\n\r\n/, `${JSON.stringify(chunks)} was sent on as whole`);
     }
