@@ -120,7 +120,8 @@ function isAsFree(statement: Statement, { holder, other, ...rest }: Compared): b
   const isAbout = (principal: Principal) => couldConcern(statement, { ...rest, principal });
   const [theirs, own] = statement.effect === 'permit' ? [other, holder] : [holder, other];
   if (!isAbout(theirs)) return true;
-  return !statement.readsPrincipal && isSurelyAbout(statement, { ...rest, principal: own });
+  const mayAsk = statement.readsPrincipal || (statement.readsThrough && rest.policies.entities.size > 0);
+  return !mayAsk && isSurelyAbout(statement, { ...rest, principal: own });
 }
 
 /** Not only that it could be: what is in an entity, and which entities are in it, is not gone into. */

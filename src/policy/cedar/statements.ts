@@ -1,6 +1,7 @@
 /** The text of Cedar policies taken apart: each policy with its id, its effect, and where it is. */
 import type { CedarPart } from '../policy.ts';
 import { withCedar } from './engine.ts';
+import { ACTION_TYPE, ROLE_TYPE } from './names.ts';
 
 /** One policy of a part. */
 export interface Statement {
@@ -11,8 +12,10 @@ export interface Statement {
   reason?: string;
   text: string;
   scope: Scope;
-  /** Whether its conditions ask about the principal. */
+  /** Whether its conditions ask about the principal, or name what could be one. */
   readsPrincipal: boolean;
+  /** Whether it asks about more than the resource itself, which entities that are stored may lead to the principal. */
+  readsThrough: boolean;
   /** Attributes that its conditions read of anything but the context and the resource itself: those of the principal among them. */
   attributesRead: readonly string[];
   /** Which part of the policy it is in, and where in its text it begins. */
@@ -79,18 +82,33 @@ function statementOf(piece: Piece, part: number, fallback: string): Statement {
     const read = cedar.policyToJson(piece.text);
     if (read.type === 'failure') throw new Error(read.errors[0]?.message);
     const { id = fallback, reason } = read.json.annotations ?? {};
+    const conditions = JSON.stringify(read.json.conditions);
+    const attributesRead = [...new Set(attributesIn(read.json.conditions))];
+    const scope = scopeOf(read.json);
     return {
       // An annotation without a value has the empty one.
       id: id ?? '',
       effect: read.json.effect,
       ...(reason && { reason }),
       ...piece,
-      scope: scopeOf(read.json),
-      readsPrincipal: JSON.stringify(read.json.conditions).includes('{"Var":"principal"}'),
-      attributesRead: [...new Set(attributesIn(read.json.conditions))],
+      scope,
+      readsPrincipal: conditions.includes('{"Var":"principal"}') || namesOther(read.json.conditions),
+      readsThrough:
+        attributesRead.length > 0 ||
+        scope.resource?.within !== undefined ||
+        /"(?:in|hasTag|getTag)":/.test(conditions),
+      attributesRead,
       part,
     };
   });
+}
+
+/** Whether an entity is written out that is neither a role nor an action, and so may be whoever asks. */
+function namesOther(node: unknown): boolean {
+  if (typeof node !== 'object' || node === null) return false;
+  const named: { type?: unknown } | undefined = Reflect.get(node, '__entity');
+  if (named && named.type !== ROLE_TYPE && named.type !== ACTION_TYPE) return true;
+  return Object.values(node).some(namesOther);
 }
 
 /** By `.` and `has`, whatever stands before them: a principal may come by way of a variable, a branch, a record or its name. */

@@ -155,6 +155,24 @@ describe('Cedar as part of the policy', () => {
       await refused(() => admin.delete(`${usersPath}/${id}/roles/agent`));
     });
 
+    it('attack: a policy asks about an account by its name, or by what is stored, and is taken for one about all', async () => {
+      const { id } = await person(gateway, { roles: [] });
+      const uid = { type: 'ticket', id: '1' };
+      const owner = [{ uid, attrs: { owner: { __entity: { type: 'user', id } } } }];
+      const parent = [{ uid, parents: [{ type: 'user', id }] }];
+      const ways: [when: string, entities: object[]][] = [
+        [`user::"${id}" in Role::"agent"`, []],
+        ['resource has owner && resource.owner in Role::"agent"', owner],
+        ['resource in Role::"agent"', parent],
+      ];
+      for (const [when, entities] of ways) {
+        const asking = `permit(principal, action, resource is ticket) when { ${when} };`;
+        const cedar = [{ id: 'tickets', policies: asking, entities }];
+        ok(await root.post(`${base}/import`, { ...document, cedar }));
+        await refused(() => admin.put(`${usersPath}/${id}/roles/agent`));
+      }
+    });
+
     it('what Cedar permits to all alike stands in nobody’s way', async () => {
       await publishTickets();
       const { id } = await person(gateway);
