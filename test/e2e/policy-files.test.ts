@@ -302,6 +302,7 @@ describe('the policy as files', function () {
         'cases.yaml',
         'resource-types.yaml',
         'roles.yaml',
+        'routes',
         'rules',
       ]);
       await writeFile(join(split, 'notes.txt'), 'mine');
