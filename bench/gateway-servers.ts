@@ -28,4 +28,6 @@ const bare: RequestListener = (req, res) => {
 const server = createServer(what === 'bare' ? bare : upstream).listen(0, '127.0.0.1', () => {
   process.send?.(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
 });
+// A connection that rests while others are measured must not be closed as it is used again.
+server.keepAliveTimeout = 300_000;
 process.on('disconnect', () => process.exit(0));

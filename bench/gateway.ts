@@ -91,10 +91,10 @@ async function startNginx(upstream: string, gateway: string) {
   const config = `daemon off; pid ${dir}/pid; error_log stderr crit; worker_processes 1;
 events {}
 http {
-  access_log off; client_body_temp_path ${dir}/body; proxy_temp_path ${dir}/proxy;
+  access_log off; keepalive_requests 1000000; client_body_temp_path ${dir}/body; proxy_temp_path ${dir}/proxy;
   fastcgi_temp_path ${dir}/f; uwsgi_temp_path ${dir}/u; scgi_temp_path ${dir}/s;
-  upstream service { server ${new URL(upstream).host}; keepalive 64; }
-  upstream castellan { server ${new URL(gateway).host}; keepalive 64; }
+  upstream service { server ${new URL(upstream).host}; keepalive 64; keepalive_requests 1000000; }
+  upstream castellan { server ${new URL(gateway).host}; keepalive 64; keepalive_requests 1000000; }
   server {
     listen 127.0.0.1:${port};
     proxy_http_version 1.1; proxy_set_header Connection "";
