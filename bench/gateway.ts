@@ -1,11 +1,11 @@
 /** A proxied GET beside nginx and a bare proxy in Node; forward-auth behind nginx; and a proxied GET while the policy changes. */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import autocannon from 'autocannon';
 import { dropDatabases } from '../test/harness.ts';
+import { freePort } from '../test/redis-server.ts';
 import { keepPublishing, startBehind, startServer } from './behind.ts';
 import { send } from './node.ts';
 import { figure, median, printHeader, printTable, ratio } from './report.ts';
@@ -131,12 +131,4 @@ http {
       await rm(dir, { recursive: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return typeof address === 'object' && address ? address.port : 0;
 }

@@ -2,6 +2,7 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { AppError } from '../../errors.ts';
 import { mayUseCookie } from '../../http/origin.ts';
+import { runStep } from '../../http/run-step.ts';
 import { type AuthenticateOptions, authenticate } from '../../sessions/authenticate.ts';
 import { identityOf } from '../../sessions/request-access.ts';
 import type { Signer } from '../../signing/sign.ts';
@@ -60,10 +61,7 @@ async function identified(
   original: Original,
 ): Promise<void> {
   const identify = authenticate({ ...parts, isSecure: () => original.isSecure });
-  await new Promise<void>((resolve, reject) => {
-    const done = identify(req, res, (cause?: unknown) => (cause ? reject(cause) : resolve())) as unknown;
-    if (done instanceof Promise) done.catch(reject);
-  });
+  await runStep(identify, req, res);
   const { method, host, isSecure } = original;
   const asked = {
     // A WebSocket is opened by a GET, and may be told to do anything then.

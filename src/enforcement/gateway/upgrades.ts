@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { Request, RequestHandler, Response } from 'express';
 import { AppError, invalidField } from '../../errors.ts';
 import type { UpgradeListener } from '../../http/direct.ts';
+import { runStep } from '../../http/run-step.ts';
 import type { MatchedRoute } from '../../policy/routes/route-table.ts';
 import type { Snapshot } from '../../policy/snapshot.ts';
 import { hasBody } from './forward.ts';
@@ -107,10 +108,10 @@ export async function openWebSocket(
   const ask = async () => {
     // The library writes over both.
     Object.assign(req, { url, headers });
-    await identified(parts.identify, req, res);
+    await runStep(parts.identify, req, res);
     return admitPassing(parts, req, res, 'again');
   };
-  await identified(parts.identify, req, res);
+  await runStep(parts.identify, req, res);
   const passing = await admitPassing(parts, req, res, 'first');
   requireWebSocket(req, passing.matched);
   requireOrigin(parts, req, passing);
@@ -145,13 +146,6 @@ export async function openWebSocket(
       { path: passing.target.url.split('?')[0], route: passing.matched.route.route.id, status: 101 },
       'a WebSocket was opened',
     );
-}
-
-async function identified(identify: RequestHandler, req: Request, res: Response): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const done = identify(req, res, (cause?: unknown) => (cause ? reject(cause) : resolve())) as unknown;
-    if (done instanceof Promise) done.catch(reject);
-  });
 }
 
 function requireWebSocket(req: Request, { route: { upstream } }: MatchedRoute): void {
