@@ -1,17 +1,16 @@
 /** The demo's service behind the gateway: which port it has, and its process. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Policy } from '../policy/policy.ts';
+import { freePort } from '../storage/embedded-postgres-server.ts';
 
 const ROUTE = 'press-proof';
 const SERVICE = /^http:\/\/127\.0\.0\.1:(\d+)$/;
 
 /** The demo's policy with its service on a port that is free: the one after the gateway's, or any. */
 export async function withPressOn(policy: Policy, gatewayPort: number): Promise<Policy> {
-  const next = gatewayPort === 0 ? 0 : gatewayPort + 1;
-  const port = (await isFree(next)) ? next : await freePort();
+  const port = await freePort(gatewayPort > 0 && gatewayPort < 65_535 ? gatewayPort + 1 : 0);
   const upstream = `http://127.0.0.1:${port}`;
   const routes = policy.routes.map((route) =>
     typeof route.upstream === 'string' && SERVICE.test(route.upstream) ? { ...route, upstream } : route,
@@ -42,22 +41,4 @@ export async function startPress(
       await ended;
     },
   };
-}
-
-async function isFree(port: number): Promise<boolean> {
-  if (port < 1 || port > 65_535) return false;
-  return (await portOf(port).catch(() => undefined)) !== undefined;
-}
-
-function freePort(): Promise<number> {
-  return portOf(0);
-}
-
-async function portOf(port: number): Promise<number> {
-  const probe = createServer();
-  probe.listen(port, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return typeof address === 'object' && address ? address.port : port;
 }

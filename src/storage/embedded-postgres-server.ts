@@ -59,7 +59,8 @@ export async function isPostmaster(pid: number, data: string): Promise<boolean> 
   return false;
 }
 
-function freePort(preferred: number): Promise<number> {
+/** A port of loopback that is free now: the preferred one, or any; 0 prefers none. */
+export function freePort(preferred: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', (error) => (preferred ? resolve(freePort(0)) : reject(error)));
