@@ -75,6 +75,12 @@ export const settings = {
     schema: Joi.string().uri({ scheme: ['http', 'https'] }),
     meaning: 'how people reach the gateway; https makes cookies Secure with the __Host- prefix',
   },
+  TLS_CERT: {
+    schema: Joi.string(),
+    meaning:
+      'file of the certificate with its chain (PEM): with it the port takes TLS alone, with HTTP/2 and HTTP/1.1; read again when it changes',
+  },
+  TLS_KEY: { schema: Joi.string(), meaning: 'file of the key (PEM) of that certificate' },
   TRUSTED_PROXIES: {
     schema: proxies,
     default: '',
@@ -325,12 +331,20 @@ export const settings = {
 
 export type SettingName = keyof typeof settings;
 
+/** Both in PEM. */
+export interface CertificateFiles {
+  certFile: string;
+  keyFile: string;
+}
+
 /** Settings as they are in force. Frozen. */
 export interface Config {
   env: 'development' | 'test' | 'production';
   host: string;
   port: number;
   publicUrl: string | undefined;
+  /** Undefined: what comes is plain. */
+  tls: CertificateFiles | undefined;
   trustedProxies: string[];
   allowedOrigins: string[];
   databaseUrl: string | undefined;
@@ -449,16 +463,20 @@ function readSettings(env: NodeJS.ProcessEnv): Values {
       'DEMO: must be false with NODE_ENV=production; everybody knows the passwords of the demo',
     );
   }
-  refuseHalfIdentity(values);
+  for (const [cert, key] of certificateSettings) refuseHalf(values, cert, key);
   if (values.SIGNING_SECRET_PREVIOUS !== undefined && values.SIGNING_SECRET === undefined)
     throw new ConfigError('SIGNING_SECRET_PREVIOUS: goes with SIGNING_SECRET, the one that follows it');
   return values as Values;
 }
 
-function refuseHalfIdentity(values: Partial<Values>): void {
-  const { AUTHZEN_REMOTE_CERT: cert, AUTHZEN_REMOTE_KEY: key } = values;
-  if ((cert === undefined) !== (key === undefined))
-    throw new ConfigError('AUTHZEN_REMOTE_CERT: goes with AUTHZEN_REMOTE_KEY; set both or none');
+const certificateSettings = [
+  ['AUTHZEN_REMOTE_CERT', 'AUTHZEN_REMOTE_KEY'],
+  ['TLS_CERT', 'TLS_KEY'],
+] as const;
+
+function refuseHalf(values: Partial<Values>, cert: SettingName, key: SettingName): void {
+  if ((values[cert] === undefined) !== (values[key] === undefined))
+    throw new ConfigError(`${cert}: goes with ${key}; set both or none`);
 }
 
 function settingEntries(): [SettingName, Setting][] {
@@ -480,6 +498,7 @@ function toConfig(values: Values): Config {
     host: v.HOST,
     port: v.PORT,
     publicUrl: v.PUBLIC_URL,
+    tls: v.TLS_CERT && Object.freeze({ certFile: v.TLS_CERT, keyFile: v.TLS_KEY }),
     trustedProxies: v.TRUSTED_PROXIES,
     allowedOrigins: v.ALLOWED_ORIGINS,
     databaseUrl: v.DATABASE_URL,

@@ -1,8 +1,7 @@
 /** Starts and stops the process; nothing else. */
-import type { RequestListener, Server } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { parseArgs } from 'node:util';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { demoAccounts, seedDemo } from '../seeds/demo.ts';
 import { makeHandlers } from './app.ts';
 import { failureLine } from './cli/failure-line.ts';
@@ -10,8 +9,9 @@ import { type Config, loadConfig } from './config.ts';
 import { startPress, withPressOn } from './demo/press-process.ts';
 import { namesWith } from './evaluators/index.ts';
 import { openEvaluators } from './evaluators/open.ts';
+import { keepCertificate, readCertificate } from './http/certificate.ts';
 import { publicUrlOf } from './http/public-url.ts';
-import { makeServer } from './http/server.ts';
+import { type GatewayServer, makeServer } from './http/server.ts';
 import { beginPolicy } from './policy/begin.ts';
 import type { Policy } from './policy/policy.ts';
 import { makeServices, openStorage } from './services.ts';
@@ -31,6 +31,7 @@ async function serve(config: Config): Promise<void> {
   try {
     const logger = pino({ level: config.logLevel });
     const evaluators = namesWith(await openEvaluators(config));
+    const certificate = config.tls && readCertificate(config.tls);
     await refuseTakenPort(config);
     const storage = await openStorage(config, (line) => logger.debug(line));
     open.unshift(storage);
@@ -42,20 +43,24 @@ async function serve(config: Config): Promise<void> {
     const services = await makeServices(config, storage, logger);
     open.unshift(services);
     const { request, upgrade } = makeHandlers(services);
-    const server = await listen(config, request);
-    services.upgrades.attach(server, upgrade);
+    const serving = makeServer(request, { requestTimeoutMs: config.requestTimeoutMs, certificate });
+    await listen(serving.server, config);
+    if (config.tls) keepCertificate(serving.server, config.tls, tellOf(logger));
+    services.upgrades.attach(serving.server, upgrade);
     open.unshift({
       close: () => {
         // They would go on for ever.
         services.upgrades.close();
-        return closeServer(server, config.shutdownGraceMs);
+        return serving.stop(config.shutdownGraceMs);
       },
     });
-    const { port } = server.address() as AddressInfo;
+    const { port } = serving.server.address() as AddressInfo;
+    const url = publicUrlOf(config, port);
     const press =
-      config.demo && (await startPress(services.live.snapshot.policy, `http://127.0.0.1:${port}`));
+      config.demo &&
+      (await startPress(services.live.snapshot.policy, config.tls ? url : `http://127.0.0.1:${port}`));
     if (press) open.unshift(press);
-    printWelcome(publicUrlOf(config, port), config.demo && (await hasDemoAccounts(storage.db)));
+    printWelcome(url, config.demo && (await hasDemoAccounts(storage.db)));
     await asked;
   } finally {
     setTimeout(giveUp, config.shutdownGraceMs + CLOSE_TIMEOUT_MS);
@@ -81,23 +86,15 @@ async function refuseTakenPort({ host, port }: Config): Promise<void> {
   await new Promise((resolve) => probe.close(resolve));
 }
 
-async function listen(config: Config, app: RequestListener): Promise<Server> {
-  const server = makeServer(app, config.requestTimeoutMs);
-  await new Promise<void>((resolve, reject) =>
-    server.once('error', reject).listen(config.port, config.host, resolve),
-  );
-  return server;
+async function listen(server: GatewayServer, { host, port }: Config): Promise<void> {
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
 }
 
-/** Stops taking connections and waits for the requests in flight. */
-async function closeServer(server: Server, graceMs: number): Promise<void> {
-  const closed = new Promise((resolve) => server.close(resolve));
-  // A connection that is kept alive is not closed with its last answer.
-  const sweep = setInterval(() => server.closeIdleConnections(), 50);
-  const hurry = setTimeout(() => server.closeAllConnections(), graceMs);
-  await closed;
-  clearInterval(sweep);
-  clearTimeout(hurry);
+function tellOf(logger: Logger): (cause?: unknown) => void {
+  return (cause) =>
+    cause
+      ? logger.error({ err: cause }, 'the certificate that came is not usable; the one before stays')
+      : logger.info('another certificate is in use');
 }
 
 /** Once told, later signals change nothing: npm sends a Ctrl-C on that the terminal has sent already. */

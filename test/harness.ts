@@ -1,7 +1,6 @@
 /** What tests run on: a throw-away database per run, real Redis where asked, and whole gateways in this process. */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
-import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +14,7 @@ import { type Config, loadConfig } from '../src/config.ts';
 import { withPressOn } from '../src/demo/press-process.ts';
 import { namesWith } from '../src/evaluators/index.ts';
 import { openEvaluators } from '../src/evaluators/open.ts';
+import { readCertificate } from '../src/http/certificate.ts';
 import { makeServer } from '../src/http/server.ts';
 import { beginPolicy } from '../src/policy/begin.ts';
 import type { Policy } from '../src/policy/policy.ts';
@@ -138,17 +138,21 @@ export async function startGateway({
   await begin(config, storage.db);
   const services = await makeServices(config, storage, pino({ level: logLevel }, sink));
   const { request, upgrade } = makeHandlers(services);
-  const http = makeServer(request, config.requestTimeoutMs);
+  const certificate = config.tls && readCertificate(config.tls);
+  const { server: http, stop } = makeServer(request, {
+    requestTimeoutMs: config.requestTimeoutMs,
+    certificate,
+  });
   services.upgrades.attach(http, upgrade);
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   return {
-    url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
+    url: `${config.tls ? 'https' : 'http'}://127.0.0.1:${(http.address() as AddressInfo).port}`,
     services,
     databaseUrl: url,
     logged: () => lines.join(''),
     close: async () => {
       services.upgrades.close();
-      await closeServer(http);
+      await stop(0);
       await services.close();
       await storage.close();
     },
@@ -161,12 +165,6 @@ async function begin(config: Config, db: Parameters<typeof seedDemo>[0]): Promis
   const prepare = (policy: Policy) => withPressOn(policy, 0);
   if (!(await beginPolicy(db, { demo: config.demo, evaluators, prepare }))) return;
   if (config.demo) await seedDemo(db, config.password);
-}
-
-async function closeServer(http: Server): Promise<void> {
-  const closed = new Promise((resolve) => http.close(resolve));
-  http.closeAllConnections();
-  await closed;
 }
 
 /** The answer of a request, its body parsed when it is JSON. */

@@ -3,6 +3,7 @@ import { type IncomingMessage, type RequestListener, ServerResponse } from 'node
 import type { Socket } from 'node:net';
 import type { ErrorRequestHandler, Express, Request, RequestHandler, Response } from 'express';
 import { type Endpoint, type MountOptions, serve } from './endpoint.ts';
+import { eitherVersion } from './over-http2.ts';
 
 export interface DirectOptions<Access, Context> {
   /** Those that are posted to, at a path without parameters. */
@@ -26,10 +27,11 @@ export function beforeExpress<Access, Context>(
       .filter(({ method }) => method === 'post')
       .map((endpoint) => [endpoint.path, [...steps, serve(endpoint, mounting)]]),
   );
+  const appOf = eitherVersion(app);
   return (incoming, outgoing) => {
     const chain = incoming.method === 'POST' ? chains.get(incoming.url ?? '') : undefined;
-    if (!chain) return app(incoming, outgoing);
-    const { req, res } = asOfExpress(app, incoming, outgoing);
+    if (!chain) return appOf(incoming).handle(incoming, outgoing);
+    const { req, res } = asOfExpress(appOf(incoming), incoming, outgoing);
     run(chain, req, res, onError);
   };
 }
@@ -40,8 +42,9 @@ export function stepsOnly(
   steps: readonly RequestHandler[],
   onError: ErrorRequestHandler,
 ): RequestListener {
+  const appOf = eitherVersion(app);
   return (incoming, outgoing) => {
-    const { req, res } = asOfExpress(app, incoming, outgoing);
+    const { req, res } = asOfExpress(appOf(incoming), incoming, outgoing);
     run(steps, req, res, onError);
   };
 }

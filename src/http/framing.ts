@@ -2,10 +2,12 @@
 import type { Socket } from 'node:net';
 import type { RequestHandler } from 'express';
 import { AppError, invalidField } from '../errors.ts';
+import { isOverHttp2 } from './over-http2.ts';
 
 /**
  * Refuses, with `invalid_request`, what servers could end at different places: a coding other than `chunked`, which is all
- * that is passed on, and a version that is neither HTTP/1.1 nor 1.0. Nothing else on such a connection is answered (RFC
+ * that is passed on, and a version that is neither HTTP/1.1 nor 1.0 where the
+ * connection is not of HTTP/2. Nothing else on such a connection is answered (RFC
  * 9112, 6.3): what follows may have been a body. Comes before any step that waits, since what follows may be there already.
  */
 export function refuseOddFraming(): RequestHandler {
@@ -21,12 +23,13 @@ export function refuseOddFraming(): RequestHandler {
   };
 }
 
-function problemOf({ headers, httpVersionMajor }: Parameters<RequestHandler>[0]): AppError | undefined {
-  // Several are joined by commas; on a connection of HTTP/2 each request has `:method`, and on none of HTTP/1.
+function problemOf(req: Parameters<RequestHandler>[0]): AppError | undefined {
+  const { headers, httpVersionMajor } = req;
+  // Several are joined by commas.
   const coding = headers['transfer-encoding'];
   if (coding !== undefined && coding.toLowerCase() !== 'chunked')
     return invalidField('/headers/Transfer-Encoding', 'must be chunked, once, or not be there');
-  if (httpVersionMajor !== 1 && headers[':method'] === undefined)
+  if (httpVersionMajor !== 1 && !isOverHttp2(req))
     return new AppError('invalid_request', { message: 'the request must be of HTTP/1.1 or HTTP/1.0' });
   return undefined;
 }

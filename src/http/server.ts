@@ -1,25 +1,72 @@
-/** The HTTP server: how long a request may take to arrive, and how large its head may be. */
+/** The HTTP server: how long a request may take to arrive, how large its head may be, and HTTP/2 where TLS ends here. */
 import { createServer, type RequestListener, type Server } from 'node:http';
+import type { Http2SecureServer, SecureServerOptions } from 'node:http2';
+import type { Socket } from 'node:net';
+import { serveHttp2 } from './http2-server.ts';
 
 /** Longer than any header of a browser or a proxy takes. */
 const HEADERS_TIMEOUT_MS = 15_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 
+/** PEM. */
+export type Certificate = Required<Pick<SecureServerOptions, 'cert' | 'key'>>;
+
+export type GatewayServer = Server | Http2SecureServer;
+
+export interface ServerOptions {
+  requestTimeoutMs: number;
+  /** With one it is a server of HTTP/1.1 and HTTP/2 over TLS, and of nothing else. */
+  certificate?: Certificate | undefined;
+}
+
+export interface Serving {
+  /** Listens nowhere yet. */
+  server: GatewayServer;
+  /** Takes no more connections and waits for the requests in flight, for so long at most. */
+  stop(graceMs: number): Promise<void>;
+}
+
 /**
- * A server that listens nowhere yet. A request that has not arrived whole after `requestTimeoutMs`, or its head after
- * 15 s, is answered 408 and its connection closed, at the latest a quarter of that time later: Node looks only then and when.
+ * A request that has not arrived whole after `requestTimeoutMs`, or its head after 15 s, is answered 408 and its connection
+ * closed, at the latest a quarter of that time later: Node looks only then and when. One of HTTP/2 is ended on time.
  */
-export function makeServer(app: RequestListener, requestTimeoutMs: number): Server {
+export function makeServer(
+  listener: RequestListener,
+  { requestTimeoutMs, certificate }: ServerOptions,
+): Serving {
   const headersTimeout = Math.min(requestTimeoutMs, HEADERS_TIMEOUT_MS);
-  const server = createServer(
-    {
-      requestTimeout: requestTimeoutMs,
-      headersTimeout,
-      connectionsCheckingInterval: Math.ceil(headersTimeout / 4),
-      maxHeaderSize: MAX_HEADER_BYTES,
+  const limits = {
+    requestTimeout: requestTimeoutMs,
+    headersTimeout,
+    connectionsCheckingInterval: Math.ceil(headersTimeout / 4),
+    maxHeaderSize: MAX_HEADER_BYTES,
+  };
+  if (certificate) return stoppable(...serveHttp2(listener, certificate, limits));
+  // Whoever waits before it sends a body is answered by `listener`, which may refuse it first.
+  return stoppable(createServer(limits, listener).on('checkContinue', listener), () => {});
+}
+
+function stoppable(server: GatewayServer, closeSessions: () => void): Serving {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  return {
+    server,
+    stop: async (graceMs) => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      closeSessions();
+      // A connection that is kept alive is not closed with its last answer.
+      const sweep = setInterval(() => {
+        if ('closeIdleConnections' in server) server.closeIdleConnections();
+      }, 50);
+      const hurry = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, graceMs);
+      await closed;
+      clearInterval(sweep);
+      clearTimeout(hurry);
     },
-    app,
-  );
-  // Whoever waits before it sends a body is answered by `app`, which may refuse it first.
-  return server.on('checkContinue', app);
+  };
 }

@@ -15,7 +15,8 @@ export function passOn(answer: IncomingMessage, req: IncomingMessage, res: Serve
   headers.connection = res.shouldKeepAlive && !isOld ? 'keep-alive' : 'close';
   try {
     for (const [name, value] of Object.entries(headers)) if (value !== undefined) res.setHeader(name, value);
-    res.writeHead(statusCode, statusMessage);
+    res.statusMessage = statusMessage;
+    res.writeHead(statusCode);
   } catch (cause) {
     for (const name of Object.keys(headers)) res.removeHeader(name);
     res.statusMessage = '';

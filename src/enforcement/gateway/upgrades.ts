@@ -1,10 +1,10 @@
 /** Connections that became WebSockets: decided when they are opened, and again whenever what allowed them may have changed. */
-import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Request, RequestHandler, Response } from 'express';
 import { AppError, invalidField } from '../../errors.ts';
 import type { UpgradeListener } from '../../http/direct.ts';
 import { runStep } from '../../http/run-step.ts';
+import type { GatewayServer } from '../../http/server.ts';
 import type { MatchedRoute } from '../../policy/routes/route-table.ts';
 import type { Snapshot } from '../../policy/snapshot.ts';
 import { hasBody } from './forward.ts';
@@ -45,7 +45,7 @@ export class Upgrades {
   }
 
   /** Hears of requests to upgrade as long as any route takes them; `listener` answers them. */
-  attach(server: Server, listener: UpgradeListener): void {
+  attach(server: GatewayServer, listener: UpgradeListener): void {
     this.#turn = (takes) => {
       server.off('upgrade', listener);
       if (takes) server.on('upgrade', listener);

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { createProxyServer } from 'httpxy';
 import { AppError } from '../../errors.ts';
+import { isOverHttp2 } from '../../http/over-http2.ts';
 import { addTrailers, passOn } from './pass-on.ts';
 import { cleanAnswer } from './upstream-headers.ts';
 
@@ -64,7 +65,7 @@ export function makeWire(): Wire {
         const limit = timeLimit(timeoutMs, body ? undefined : req);
         proxy.on('proxyReq', (asked) => {
           limit.watch(asked);
-          endWith(req.socket, asked);
+          if (!isOverHttp2(req)) endWith(req.socket, asked);
           // Nobody asked for another protocol: the library would wait for ever.
           asked.once('upgrade', (_answer, theirs) => {
             theirs.destroy();
@@ -138,7 +139,7 @@ function rewrite(req: IncomingMessage, url: string, headers: Sent['headers']): v
   req.headers = { ...headers } as IncomingMessage['headers'];
 }
 
-/** Of a request that waits behind another of its connection, Node does not say that the client went away. */
+/** Of a request that waits behind another of its connection of HTTP/1.1, Node does not say that the client went away. */
 function endWith(client: Socket, asked: ClientRequest): void {
   const gone = () => asked.destroy();
   // As many as wait for their turn.

@@ -164,15 +164,11 @@ export async function startKits({ services }: TestGateway): Promise<KitService> 
   );
   mountEndpoints(app, kitEndpoints(services), services.mounting);
   app.use(problemHandler);
-  const server = makeServer(app, 10_000);
+  const { server, stop } = makeServer(app, { requestTimeoutMs: 10_000 });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     as: ({ token }) => new Client(url, token),
-    close: async () => {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
-    },
+    close: () => stop(0),
   };
 }

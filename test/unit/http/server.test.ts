@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Server } from 'node:http';
 import Joi from 'joi';
 import { makeServer } from '../../../src/http/server.ts';
 import { sendRaw } from './raw-socket.ts';
@@ -48,7 +49,8 @@ describe('the server', () => {
   });
 
   it('waits for a head no longer than 15 s, however long a body may take', () => {
-    const { headersTimeout, requestTimeout } = makeServer(() => {}, 120_000);
+    const { headersTimeout, requestTimeout } = makeServer(() => {}, { requestTimeoutMs: 120_000 })
+      .server as Server;
     assert.deepEqual({ headersTimeout, requestTimeout }, { headersTimeout: 15_000, requestTimeout: 120_000 });
   });
 

@@ -45,8 +45,8 @@ export async function startSmallApp({
   app.use(requestLog(pino({ level: 'trace' }, sink)), router);
   mountEndpoints(app, endpoints, { guard, readBody: jsonBodyReader(bodyLimitBytes) });
   app.use(notFound, problemHandler);
-  const server = makeServer(app, requestTimeoutMs).listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const { server, stop } = makeServer(app, { requestTimeoutMs });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}`;
   return {
@@ -54,11 +54,6 @@ export async function startSmallApp({
     port,
     client: new Client(url),
     logged: () => lines.map((line): Record<string, unknown> => JSON.parse(line)),
-    close: async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
+    close: () => stop(0),
   };
 }

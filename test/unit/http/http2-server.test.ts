@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import type { RequestListener } from 'node:http';
+import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { makeServer, type Serving } from '../../../src/http/server.ts';
+
+const read = (name: string) => readFileSync(new URL(`../evaluators/remote/tls/${name}`, import.meta.url));
+const ca = read('ca.pem');
+
+describe('the server over TLS', () => {
+  const requestTimeoutMs = 600;
+  let serving: Serving;
+  let port: number;
+  let answer: RequestListener;
+  let sessions: ClientHttp2Session[];
+
+  beforeEach(async () => {
+    sessions = [];
+    answer = (req, res) => void req.resume().on('end', () => res.end('done'));
+    serving = makeServer((req, res) => answer(req, res), {
+      requestTimeoutMs,
+      certificate: { cert: read('server.pem'), key: read('server.key') },
+    });
+    await once(serving.server.listen(0, '127.0.0.1'), 'listening');
+    port = (serving.server.address() as AddressInfo).port;
+  });
+  afterEach(async () => {
+    for (const session of sessions) session.destroy();
+    await serving.stop(0);
+  });
+
+  async function open(): Promise<ClientHttp2Session> {
+    const session = connect(`https://localhost:${port}`, { ca }).on('error', () => {});
+    sessions.push(session);
+    await once(session, 'remoteSettings');
+    return session;
+  }
+
+  const closeOf = (stream: NodeJS.EventEmitter) =>
+    new Promise((resolve) => stream.on('error', () => {}).once('close', resolve));
+
+  it('ends a stream whose body comes drop by drop (slow post over HTTP/2)', async () => {
+    const session = await open();
+    const stream = session.request({ ':method': 'POST' });
+    const drip = setInterval(() => stream.write('a'), 50);
+    await closeOf(stream);
+    clearInterval(drip);
+    assert.equal(stream.rstCode, 8);
+    assert.equal(session.destroyed, false);
+  });
+
+  it('ends a connection on which a head comes drop by drop (slowloris over HTTP/2)', async () => {
+    const socket = connectTls({ port, ca, host: 'localhost', ALPNProtocols: ['h2'] });
+    await once(socket, 'secureConnect');
+    socket.on('error', () => {}).resume();
+    socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+    socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])); // SETTINGS
+    socket.write(Buffer.from([0, 0, 100, 1, 4, 0, 0, 0, 1])); // HEADERS of 100 bytes, which never all come
+    const drip = setInterval(() => socket.write(Buffer.from([0x82])), 100);
+    await once(socket, 'close');
+    clearInterval(drip);
+  });
+
+  it('ends a connection without requests, but none with one that is being answered', async () => {
+    const idle = await open();
+    await closeOf(idle);
+    const busy = await open();
+    let finish = () => {};
+    answer = (_req, res) => {
+      res.write('first');
+      finish = () => void res.end('last');
+    };
+    const stream = busy.request({});
+    await once(stream, 'response');
+    await closeOf(await open());
+    finish();
+    stream.resume();
+    await once(stream, 'end');
+  });
+
+  it('takes a hundred requests at once on a connection, and heads of 16 KiB', async () => {
+    const { remoteSettings } = await open();
+    assert.equal(remoteSettings.maxConcurrentStreams, 100);
+    const [session] = sessions;
+    const large = session?.request({ 'x-large': 'a'.repeat(17_000) });
+    if (large) await closeOf(large);
+    assert.notEqual(large?.rstCode, 0);
+  });
+
+  it('finishes the requests in flight when it stops, and takes no more', async () => {
+    const session = await open();
+    let finish = () => {};
+    const arrived = new Promise<void>((resolve) => {
+      answer = (_req, res) => {
+        finish = () => void res.end('finished');
+        resolve();
+      };
+    });
+    const stream = session.request({});
+    await arrived;
+    const stopped = serving.stop(5000);
+    await once(session, 'goaway');
+    finish();
+    const [headers] = (await once(stream, 'response')) as [IncomingHttpHeaders];
+    assert.equal(headers[':status'], 200);
+    stream.resume();
+    await once(stream, 'end');
+    await stopped;
+  });
+
+  it('cuts what is still in flight after its grace', async () => {
+    const session = await open();
+    const arrived = new Promise<void>((resolve) => {
+      answer = () => resolve();
+    });
+    const stream = session.request({});
+    const cut = closeOf(stream);
+    await arrived;
+    await serving.stop(100);
+    await cut;
+  });
+});
