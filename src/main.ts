@@ -45,7 +45,7 @@ async function serve(config: Config): Promise<void> {
     const { request, upgrade } = makeHandlers(services);
     const serving = makeServer(request, { requestTimeoutMs: config.requestTimeoutMs, certificate });
     await listen(serving.server, config);
-    if (config.tls) keepCertificate(serving.server, config.tls, tellOf(logger));
+    if (config.tls) keepCertificate(serving.server, config.tls, { onTurn: tellOf(logger) });
     services.upgrades.attach(serving.server, upgrade);
     open.unshift({
       close: () => {

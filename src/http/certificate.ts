@@ -21,11 +21,17 @@ export function readCertificate({ certFile, keyFile }: CertificateFiles): Certif
   return { cert, key };
 }
 
+export interface KeepOptions {
+  /** Told that another one is in use, or why what came is not. */
+  onTurn(cause?: unknown): void;
+  lookEveryMs?: number;
+}
+
 /** Connections that are made from then on get the new one; one that is not usable changes nothing. Ends with the server. */
 export function keepCertificate(
   server: GatewayServer,
   files: CertificateFiles,
-  onTurn: (cause?: unknown) => void,
+  { onTurn, lookEveryMs = LOOK_EVERY_MS }: KeepOptions,
 ): void {
   const look = () => {
     try {
@@ -36,7 +42,7 @@ export function keepCertificate(
     }
   };
   const paths = [files.certFile, files.keyFile];
-  for (const path of paths) watchFile(path, { interval: LOOK_EVERY_MS, persistent: false }, look);
+  for (const path of paths) watchFile(path, { interval: lookEveryMs, persistent: false }, look);
   server.once('close', () => {
     for (const path of paths) unwatchFile(path, look);
   });

@@ -11,6 +11,7 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
+import { connect as connectTls } from 'node:tls';
 import { demoAccounts } from '../../../seeds/demo.ts';
 import { type Client, startGateway, type TestGateway } from '../../harness.ts';
 import { addRule, fresh, ok, person, typesPath } from '../admin/staff.ts';
@@ -59,6 +60,7 @@ describe('a request of HTTP/2', () => {
     await addRoutes(root, [
       { id: 'thing', path: '/things/:id', methods: ['GET', 'POST'], ...about, upstream: upstream.url },
       { id: 'special', path: '/special', methods: ['GET', 'POST'], public: true, upstream: special.url },
+      { id: 'socket', path: '/socket', public: true, upstream: { targets: [special.url], webSocket: true } },
       { id: 'named', path: '/named', host: 'named.test', public: true, upstream: upstream.url },
     ]);
     await plain.close();
@@ -283,6 +285,29 @@ describe('a request of HTTP/2', () => {
     const [answered] = (await once(stream, 'response')) as [IncomingHttpHeaders];
     assert.ok(Number(answered[':status']) >= 400);
     assert.equal((await ask({ ':method': 'GETX', ':path': '/things/a', ...bearer() })).status, 404);
+  });
+
+  it('becomes no WebSocket, but one of HTTP/1.1 on the same port does, and its page is asked from over https', async () => {
+    special.server.once('upgrade', (_req, socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+      socket.pipe(socket);
+    });
+    const { port } = new URL(gateway.url);
+    const open = async (origin: string) => {
+      const socket = connectTls({ port: Number(port), host: 'localhost', ca, ALPNProtocols: ['http/1.1'] });
+      socket.write(
+        `GET /socket HTTP/1.1\r\nHost: localhost:${port}\r\nOrigin: ${origin}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+      );
+      return { socket, head: String((await once(socket, 'data'))[0]) };
+    };
+    const plain = await open(`http://localhost:${port}`);
+    assert.match(plain.head, /^HTTP\/1.1 403 /);
+    plain.socket.destroy();
+    const { socket, head } = await open(`https://localhost:${port}`);
+    assert.match(head, /^HTTP\/1.1 101 /);
+    socket.write('ping');
+    assert.equal(String((await once(socket, 'data'))[0]), 'ping');
+    socket.destroy();
   });
 
   it('is no other on HTTP/1.1 over the same port', async () => {

@@ -81,6 +81,24 @@ describe('the server over TLS', () => {
     await once(stream, 'end');
   });
 
+  it('tells whoever reads a body that it was cut off, and never that it came whole', async () => {
+    const session = await open();
+    let told: (what: unknown) => void = () => {};
+    const heard = new Promise((resolve) => {
+      told = resolve;
+    });
+    answer = (req) =>
+      void req
+        .on('end', () => told('whole'))
+        .on('error', told)
+        .resume();
+    const stream = session.request({ ':method': 'POST' });
+    stream.on('error', () => {}).write('half');
+    await once(serving.server, 'request');
+    stream.destroy(new Error('reset by the test'));
+    assert.match(String(await heard), /cut off/);
+  });
+
   it('takes a hundred requests at once on a connection, and heads of 16 KiB', async () => {
     const { remoteSettings } = await open();
     assert.equal(remoteSettings.maxConcurrentStreams, 100);
