@@ -431,6 +431,11 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return toConfig(readSettings(env));
 }
 
+/** The environment of a child process: that of this one, and more. */
+export function environmentWith(more: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  return { ...process.env, ...more };
+}
+
 /** Every setting with its value in force and where it comes from; secrets are not shown. */
 export function reportSettings(env: NodeJS.ProcessEnv = process.env): SettingReport[] {
   const values = readSettings(env);

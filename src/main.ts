@@ -58,7 +58,10 @@ async function serve(config: Config): Promise<void> {
     const url = publicUrlOf(config, port);
     const press =
       config.demo &&
-      (await startPress(services.live.snapshot.policy, config.tls ? url : `http://127.0.0.1:${port}`));
+      (await startPress(services.live.snapshot.policy, {
+        gatewayUrl: config.tls ? url : `http://127.0.0.1:${port}`,
+        certFile: config.tls?.certFile,
+      }));
     if (press) open.unshift(press);
     printWelcome(url, config.demo && (await hasDemoAccounts(storage.db)));
     await asked;

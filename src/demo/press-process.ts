@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { environmentWith } from '../config.ts';
 import type { Policy } from '../policy/policy.ts';
 import { freePort } from '../storage/embedded-postgres-server.ts';
 
@@ -24,7 +25,7 @@ export async function withPressOn(policy: Policy, gatewayPort: number): Promise<
  */
 export async function startPress(
   { routes }: Pick<Policy, 'routes'>,
-  gatewayUrl: string,
+  { gatewayUrl, certFile }: { gatewayUrl: string; certFile?: string | undefined },
 ): Promise<{ close(): Promise<void> } | undefined> {
   const upstream = routes.find(({ id }) => id === ROUTE)?.upstream;
   const [, port] = (typeof upstream === 'string' && SERVICE.exec(upstream)) || [];
@@ -32,7 +33,11 @@ export async function startPress(
   const path = fileURLToPath(
     new URL(`./press.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
   );
-  const service = fork(path, [port, gatewayUrl], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const service = fork(path, [port, gatewayUrl], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    // It reads the gateway's keys over TLS, by a certificate that may be nobody else's.
+    env: environmentWith(certFile ? { NODE_EXTRA_CA_CERTS: certFile } : {}),
+  });
   const ended = once(service, 'exit');
   await Promise.race([once(service, 'message'), ended]);
   return {

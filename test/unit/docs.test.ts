@@ -408,7 +408,7 @@ describe('what the docs show of a gateway', function () {
       if (spawnSync('curl', ['--version']).error) this.skip();
       const own = createServer(invoiceApp(gateway.services));
       await new Promise<void>((done) => own.listen(0, '127.0.0.1', done));
-      const press = await startPress(gateway.services.live.snapshot.policy, gateway.url);
+      const press = await startPress(gateway.services.live.snapshot.policy, { gatewayUrl: gateway.url });
       await runCommands(page, gateway, own).finally(() => own.close());
       await press?.close();
     });
