@@ -147,4 +147,31 @@ describe('searches over entities', () => {
     const second = await page(resourceSearchPath, { ...asked, page: { token: first.next } });
     assert.deepEqual(second, { ids: ['plan-3'], next: '' });
   });
+
+  it('are chosen by PostgreSQL by the rules it can be asked, beside a deny about what something lies in', async () => {
+    const { root, gateway } = certified;
+    await addRule(root, {
+      role: 'everyone',
+      action: 'update',
+      subject: 'file',
+      inverted: true,
+      conditions: { ancestors: { $elemMatch: { type: 'folder', title: 'vault' } } },
+    });
+    await put(root, 'folder:vault', { attributes: { title: 'vault' } });
+    await put(root, 'file:plan-9', { attributes: { title: 'plan 9' }, parents: ['folder:vault'] });
+    const { db } = gateway.services;
+    // More than one request decides on, before the first that is found.
+    await db.raw(
+      `INSERT INTO entities (type, id, attributes)
+       SELECT 'file', 'a-' || n, '{"title": "note"}' FROM generate_series(1, 6000) n`,
+    );
+    const asked = { subject: robot('r1'), action: { name: 'update' }, resource: { type: 'file' } };
+    const some = await page(resourceSearchPath, { ...asked, page: { limit: 10 } });
+    await db('entities').where('id', 'like', 'a-%').delete();
+    assert.equal(some.next, '');
+    assert.deepEqual(
+      some.ids.filter((id: string) => id !== 'plan-0'),
+      ['plan-1', 'plan-3'],
+    );
+  });
 });
