@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import { entityOfResource } from '../decision/entities.ts';
 import type { Column, Source } from '../enforcement/source.ts';
 import {
+  columnProblems,
   conditionProblem,
   type FilterOptions,
   filterOf,
@@ -121,10 +122,11 @@ function sourceOf(type: ResourceType): Source {
     name,
     { column: name, type: columnTypes[spec.type].type },
   ]);
-  const made: Source = {
-    table: TABLE,
-    columns: { ...Object.fromEntries(columns), id: { column: 'id', type: 'text' } },
-  };
+  const all = { ...Object.fromEntries(columns), id: { column: 'id', type: 'text' } as const };
+  // An id that is a UUID, which is kept as text, and a list of dates or of UUIDs: rules about these are asked of what is loaded.
+  const not = new Set(columnProblems(type, { table: TABLE, columns: all }).map(({ attribute }) => attribute));
+  const asked = Object.entries(all).filter(([name]) => !not.has(name));
+  const made: Source = { table: TABLE, columns: Object.fromEntries(asked) };
   sources.set(type, made);
   return made;
 }

@@ -1,6 +1,6 @@
 /** Searches over entities held against evaluations: by roles from above, by attributes, and by what something lies in. */
 import assert from 'node:assert/strict';
-import { addRole, addRule, demoId, ok } from '../admin/staff.ts';
+import { addRole, addRule, demoId, ok, typesPath } from '../admin/staff.ts';
 import { addEntityTypes, put } from '../entities/kept.ts';
 import {
   type Certified,
@@ -173,5 +173,23 @@ describe('searches over entities', () => {
       some.ids.filter((id: string) => id !== 'plan-0'),
       ['plan-1', 'plan-3'],
     );
+  });
+
+  it('find entities whose id is a UUID, and those with lists that PostgreSQL is not asked about', async () => {
+    const { root } = certified;
+    const [mine, other] = ['abcdef00-0000-4000-8000-0000000000aa', 'abcdef00-0000-4000-8000-0000000000bb'];
+    const type = 'badge';
+    const attributes = { id: { type: 'uuid' }, holders: { type: 'array', items: 'uuid' } };
+    ok(await root.post(typesPath, { type, actions: ['read', 'update'], attributes }), 201);
+    const rule = { role: 'authenticated', subject: type };
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a template of a rule
+    await addRule(root, { ...rule, action: 'read', conditions: { holders: '${principal.id}' } });
+    await addRule(root, { ...rule, action: 'update', conditions: { id: mine.toUpperCase() } });
+    await put(root, `badge:${mine.toUpperCase()}`, { attributes: { holders: [mine.toUpperCase()] } });
+    await put(root, `badge:${other}`, { attributes: { holders: [other] } });
+    for (const name of ['read', 'update']) {
+      const asked = { subject: { type, id: mine }, action: { name }, resource: { type } };
+      assert.deepEqual(await found(resourceSearchPath, asked), [mine], name);
+    }
   });
 });
