@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import { entityOfResource } from '../decision/entities.ts';
 import type { Column, Source } from '../enforcement/source.ts';
 import {
+  columnProblems,
   conditionProblem,
   type FilterOptions,
   filterOf,
@@ -11,7 +12,8 @@ import {
   where,
 } from '../enforcement/sql-filter.ts';
 import { invalidField } from '../errors.ts';
-import type { Condition } from '../policy/condition.ts';
+import type { AbilityRule } from '../policy/ability.ts';
+import { ALWAYS, type Condition } from '../policy/condition.ts';
 import { type EntityName, referenceTo } from '../policy/entity.ts';
 import { findEntities } from '../policy/entity-store.ts';
 import type { AttributeSpec, ResourceType } from '../policy/policy.ts';
@@ -65,15 +67,23 @@ export function entityRows(
   tests: readonly Condition[],
 ): CandidateSource {
   const source = sourceOf(type);
-  // What a table cannot be asked, such as what something lies in, is asked of each entity that is loaded.
   const isAskable = (condition: Condition) => conditionProblem(condition, { type, source }) === undefined;
   const about = rules ? rulesAbout(rules.ability.rules, rules.action, type.type) : [];
-  const areAskable = about.every(({ condition }) => isAskable(condition));
-  const narrow = (rows: Knex.QueryBuilder) => {
-    if (rules && areAskable) where(rows, filterOf({ ...rules, type, source }));
-    for (const test of tests.filter(isAskable)) where(rows, translate(test, { type, source }));
+  const ability = rules && { ...rules.ability, rules: about.flatMap((rule) => widened(rule, isAskable)) };
+  const narrow = (candidates: Knex.QueryBuilder) => {
+    if (rules && ability) where(candidates, filterOf({ ...rules, ability, type, source }));
+    for (const test of tests.filter(isAskable)) where(candidates, translate(test, { type, source }));
   };
   return rowsOf(db, { table: asTable(db, type), path: `${TABLE}.id`, type: 'text', narrow });
+}
+
+/**
+ * The rule as far as a table can be asked. What it cannot, such as what something lies in, is asked of each entity that is
+ * loaded: until then an allow allows more and a deny denies less, so that none is lost.
+ */
+function widened(rule: AbilityRule, isAskable: (condition: Condition) => boolean): AbilityRule[] {
+  if (isAskable(rule.condition)) return [rule];
+  return rule.effect === 'allow' ? [{ ...rule, condition: ALWAYS }] : [];
 }
 
 /** Those of the names that no entity has. */
@@ -112,10 +122,11 @@ function sourceOf(type: ResourceType): Source {
     name,
     { column: name, type: columnTypes[spec.type].type },
   ]);
-  const made: Source = {
-    table: TABLE,
-    columns: { ...Object.fromEntries(columns), id: { column: 'id', type: 'text' } },
-  };
+  const all = { ...Object.fromEntries(columns), id: { column: 'id', type: 'text' } as const };
+  // An id that is a UUID, which is kept as text, and a list of dates or of UUIDs: rules about these are asked of what is loaded.
+  const not = new Set(columnProblems(type, { table: TABLE, columns: all }).map(({ attribute }) => attribute));
+  const asked = Object.entries(all).filter(([name]) => !not.has(name));
+  const made: Source = { table: TABLE, columns: Object.fromEntries(asked) };
   sources.set(type, made);
   return made;
 }

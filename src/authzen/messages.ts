@@ -37,6 +37,8 @@ export type Semantic = (typeof semantics)[number];
 export interface PageMessage {
   token?: string;
   limit?: number;
+  /** We have none that mean something. */
+  properties?: Properties;
 }
 
 /** Which actions a subject may do to a resource (section 8.6.1). */

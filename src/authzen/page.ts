@@ -22,13 +22,16 @@ export interface PageReply {
 }
 
 /**
- * Reads a page. `bound` is all that must not change from page to page: what is searched for, and by whom. The place is
+ * Reads a page. `bound` is all that must not change from page to page: what is searched for, and by whom; nor may `properties`
+ * of the page, though none mean anything here. The place is
  * that of a result, not a number, so what is inserted meanwhile moves nothing. Throws `invalid_request` for a token of
  * another query, of another caller or with another limit. Its holder can read the place in it: the id of the last result, or,
  * where the work of one request ended first, of the last candidate that was looked at.
  */
-export function readPage({ token, limit }: PageMessage, bound: unknown): AskedPage {
-  const digest = createHash('sha256').update(sortedText(bound)).digest('base64url');
+export function readPage({ token, limit, properties = {} }: PageMessage, bound: unknown): AskedPage {
+  const digest = createHash('sha256')
+    .update(sortedText([bound, properties]))
+    .digest('base64url');
   const place = token ? decode(token) : { digest, limit: undefined, after: undefined };
   if (!place || place.digest !== digest)
     throw invalidField('/page/token', 'is not a next_token of this search by this caller');

@@ -25,6 +25,8 @@ function asksForJson(asked: Command | undefined, args: string[]): boolean {
 async function run(asked: Command | undefined, args: string[]): Promise<void> {
   if (!asked) {
     if (args.length === 0 || args[0] === '--help' || args[0] === 'help') return print(usageText(commands));
+    const beginning = commands.filter(({ name }) => name.startsWith(`${args[0]} `));
+    if (beginning.length > 0 && args[1] === '--help') return print(usageText(beginning));
     throw new UsageError(`there is no command "${args.join(' ')}"; see castellan --help`);
   }
   const rest = args.slice(asked.name.split(' ').length);

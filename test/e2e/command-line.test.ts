@@ -37,6 +37,13 @@ describe('command line', function () {
     }
   });
 
+  it('explains the commands that begin with one word', async () => {
+    const { code, stdout } = await castellan(['api-key', '--help']);
+    assert.equal(code, 0);
+    const listed = [...stdout.matchAll(/^ {2}(\S+ \S+) {2,}\S/gm)].map(([, name]) => name);
+    assert.deepEqual(listed, ['api-key create', 'api-key list', 'api-key rotate', 'api-key revoke']);
+  });
+
   it('says in one line what was typed wrong', async () => {
     const [command, option, argument, missing] = await Promise.all([
       castellan(['migrat']),

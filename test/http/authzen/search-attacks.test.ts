@@ -52,6 +52,7 @@ describe('attacks on searches', () => {
         { context: { ip: '10.0.0.1' } },
       ])
         refused(await search(subjectSearchPath, { ...who, ...part, page: { token } }));
+      refused(await search(subjectSearchPath, { ...who, page: { token, properties: { sort: 'id' } } }));
       refused(await search(subjectSearchPath, { ...who, page: { token, limit: 2 } }), '/page/limit');
       refused(await search(resourceSearchPath, { ...what, page: { token } }));
       const same = { subject: alice, action: read, resource: record1 };

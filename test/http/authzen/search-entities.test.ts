@@ -1,6 +1,6 @@
 /** Searches over entities held against evaluations: by roles from above, by attributes, and by what something lies in. */
 import assert from 'node:assert/strict';
-import { addRole, addRule, demoId, ok } from '../admin/staff.ts';
+import { addRole, addRule, demoId, ok, typesPath } from '../admin/staff.ts';
 import { addEntityTypes, put } from '../entities/kept.ts';
 import {
   type Certified,
@@ -146,5 +146,50 @@ describe('searches over entities', () => {
     await put(certified.root, 'file:plan-0', { attributes: { title: 'plan 0' } });
     const second = await page(resourceSearchPath, { ...asked, page: { token: first.next } });
     assert.deepEqual(second, { ids: ['plan-3'], next: '' });
+  });
+
+  it('are chosen by PostgreSQL by the rules it can be asked, beside a deny about what something lies in', async () => {
+    const { root, gateway } = certified;
+    await addRule(root, {
+      role: 'everyone',
+      action: 'update',
+      subject: 'file',
+      inverted: true,
+      conditions: { ancestors: { $elemMatch: { type: 'folder', title: 'vault' } } },
+    });
+    await put(root, 'folder:vault', { attributes: { title: 'vault' } });
+    await put(root, 'file:plan-9', { attributes: { title: 'plan 9' }, parents: ['folder:vault'] });
+    const { db } = gateway.services;
+    // More than one request decides on, before the first that is found.
+    await db.raw(
+      `INSERT INTO entities (type, id, attributes)
+       SELECT 'file', 'a-' || n, '{"title": "note"}' FROM generate_series(1, 6000) n`,
+    );
+    const asked = { subject: robot('r1'), action: { name: 'update' }, resource: { type: 'file' } };
+    const some = await page(resourceSearchPath, { ...asked, page: { limit: 10 } });
+    await db('entities').where('id', 'like', 'a-%').delete();
+    assert.equal(some.next, '');
+    assert.deepEqual(
+      some.ids.filter((id: string) => id !== 'plan-0'),
+      ['plan-1', 'plan-3'],
+    );
+  });
+
+  it('find entities whose id is a UUID, and those with lists that PostgreSQL is not asked about', async () => {
+    const { root } = certified;
+    const [mine, other] = ['abcdef00-0000-4000-8000-0000000000aa', 'abcdef00-0000-4000-8000-0000000000bb'];
+    const type = 'badge';
+    const attributes = { id: { type: 'uuid' }, holders: { type: 'array', items: 'uuid' } };
+    ok(await root.post(typesPath, { type, actions: ['read', 'update'], attributes }), 201);
+    const rule = { role: 'authenticated', subject: type };
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a template of a rule
+    await addRule(root, { ...rule, action: 'read', conditions: { holders: '${principal.id}' } });
+    await addRule(root, { ...rule, action: 'update', conditions: { id: mine.toUpperCase() } });
+    await put(root, `badge:${mine.toUpperCase()}`, { attributes: { holders: [mine.toUpperCase()] } });
+    await put(root, `badge:${other}`, { attributes: { holders: [other] } });
+    for (const name of ['read', 'update']) {
+      const asked = { subject: { type, id: mine }, action: { name }, resource: { type } };
+      assert.deepEqual(await found(resourceSearchPath, asked), [mine], name);
+    }
   });
 });
