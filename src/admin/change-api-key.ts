@@ -76,7 +76,7 @@ export async function rotateKey(
   const rotated = await changeUnderLock(services, req, async (trx, snapshot) => {
     const before = await lockApiKey(trx, id);
     await services.gatekeeper.requireAllowedOn(admitted(req), apiKeyAttributes(before));
-    await guardApiKey(giverOf(services, req, snapshot, endMs(before)), snapshot, before);
+    await guardApiKey(giverOf(services, req, snapshot, endMs(before)), snapshot, before, { takeover: true });
     requireUnrevoked(before);
     const minted = await rotateApiKey(trx, before, body.overlapSeconds);
     await auditApiKey(trx, actorOf(req), 'rotate', { before, after: minted.key });

@@ -21,7 +21,7 @@ import { endSessions } from '../sessions/end-sessions.ts';
 import { identityOf } from '../sessions/request-access.ts';
 import type { Transaction } from '../storage/postgres.ts';
 import { giverOf } from './giver.ts';
-import { guardAccount, guardAccountChange, guardAssignment } from './guard-escalation.ts';
+import { guardAccount, guardAccountChange, guardAssignment, guardTakeover } from './guard-escalation.ts';
 import { actorOf } from './publish-change.ts';
 import { admitted, changeUnderLock } from './under-lock.ts';
 import type { UserChange, UserCreation } from './user-schemas.ts';
@@ -83,7 +83,7 @@ export async function changeUser(
     requireFitting(body.attributes ?? {}, snapshot);
     const giver = giverOf(services, req, snapshot);
     const was = accountPrincipal(await factsOf(trx, id), snapshot);
-    await guardAccount(giver, snapshot, was);
+    await (body.email === undefined ? guardAccount : guardTakeover)(giver, snapshot, was);
     // After the guard: who may not touch the account is not told what became of it.
     if (body.isActive && account.deletedAt)
       throw new AppError('conflict', { message: 'whose account it was deleted it, and that is for good' });
@@ -123,7 +123,7 @@ export async function resetPassword(
   await refuseGuessable(body.newPassword, '/newPassword', facts);
   const passwordHash = await passwords.hash(body.newPassword);
   const ended = await changeUnderLock(services, req, async (trx, snapshot) => {
-    await guardAccount(
+    await guardTakeover(
       giverOf(services, req, snapshot),
       snapshot,
       accountPrincipal(await factsOf(trx, id), snapshot),

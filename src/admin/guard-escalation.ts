@@ -24,6 +24,7 @@ import {
   requireHolds,
   requireNoGap,
   roleTarget,
+  rulesOfOther,
   ruleTarget,
   type Target,
 } from './require-holds.ts';
@@ -195,14 +196,29 @@ export async function requireAssign(
   if (!decision.allow) throw accessDenied(decision, `you may not assign the role ${key}: ${decision.reason}`);
 }
 
-/** Touching an account (its password, state, attributes, roles): everything that it can do, now and later. */
+/** Touching an account (its state, attributes, roles): everything that it can do, now and later, but for its own things. */
 export async function guardAccount(
   giver: Giver,
   snapshot: Snapshot,
   account: Principal,
   ...targets: Target[]
 ): Promise<void> {
+  await guardAbility(giver, snapshot, account, rulesOfOther(giver, snapshot, account), targets);
+}
+
+/** Taking an account over, by its password or its address: its own things as well, for they are the giver's then. */
+export async function guardTakeover(giver: Giver, snapshot: Snapshot, account: Principal): Promise<void> {
   const { rules } = makeAbilityToCome(snapshot, account, Date.now());
+  await guardAbility(giver, snapshot, account, rules, []);
+}
+
+async function guardAbility(
+  giver: Giver,
+  snapshot: Snapshot,
+  account: Principal,
+  rules: readonly GivenRule[],
+  targets: readonly Target[],
+): Promise<void> {
   const own = accountTarget(account);
   await requireHolds(giver, snapshot, rules, own, ...targets);
   const gap = cedarGap(giver, snapshot, account) ?? unseenGap(giver, snapshot, account.roles);
@@ -226,21 +242,30 @@ function accountTarget({ id, attributes }: Principal): Target {
   return { type: 'user', attributes: { ...attributes, id } };
 }
 
+export interface KeyTouch {
+  given?: readonly string[];
+  taken?: readonly string[];
+  takeover?: boolean;
+}
+
 /**
- * Making, changing or having a secret of an API key: everything that it can do, now and later, as with an account. Roles
- * that it is given or that are taken from it are held against the giver each by itself, whatever the others deny.
+ * Making or changing an API key: everything that it can do, now and later, as with an account, and with a secret of one
+ * that is there already its own things as well. Roles that it is given or that are taken from it are held against the giver
+ * each by itself, whatever the others deny.
  */
 export async function guardApiKey(
   giver: Giver,
   snapshot: Snapshot,
   key: ApiKey,
-  { given = [], taken = [] }: { given?: readonly string[]; taken?: readonly string[] } = {},
+  { given = [], taken = [], takeover = false }: KeyTouch = {},
 ): Promise<void> {
   const target: Target = { type: 'castellan.api-key', attributes: apiKeyAttributes(key) };
   for (const role of given) await guardGift(giver, snapshot, role, target);
   for (const role of taken) await guardTaking(giver, snapshot, role, target);
   const principal = apiKeyPrincipal(key);
-  const { rules } = makeAbilityToCome(snapshot, principal, Date.now());
+  const rules = takeover
+    ? makeAbilityToCome(snapshot, principal, Date.now()).rules
+    : rulesOfOther(giver, snapshot, principal);
   await requireHolds(giver, snapshot, rules, target);
   const gap = cedarGap(giver, snapshot, principal) ?? unseenGap(giver, snapshot, principal.roles);
   await requireNoGap(giver, snapshot, gap, target);

@@ -1,9 +1,9 @@
 /** The one question of every escalation guard: does whoever gives hold all of it, for good, or may they escalate? */
 import { resourceOf } from '../decision/access-request.ts';
 import { AppError } from '../errors.ts';
-import { type Ability, makeAbilityToCome, type Principal } from '../policy/ability.ts';
+import { type Ability, type AbilityRule, makeAbilityToCome, type Principal } from '../policy/ability.ts';
 import { pathsOf } from '../policy/condition.ts';
-import { type Gap, type GivenRule, gapIn, touches } from '../policy/containment.ts';
+import { exceptsOneself, type Gap, type GivenRule, gapIn, touches } from '../policy/containment.ts';
 import { type Rule, ruleAttributes } from '../policy/policy.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
 import type { Giver } from './giver.ts';
@@ -35,6 +35,23 @@ export function compiled(snapshot: Snapshot, id: string): CompiledRule {
   if (!rule)
     throw new AppError('internal_error', { detail: `rule ${id} is not in revision ${snapshot.revision}` });
   return rule;
+}
+
+/**
+ * All that somebody may, now and later, with what is their own by `${principal.id}` as the giver's own: that everybody has
+ * things of their own makes nobody stronger. A rule that excepts one's own stays as it is, since a second account goes free
+ * of it. Not to be asked of whoever could act as that somebody then.
+ */
+export function rulesOfOther({ principal }: Giver, snapshot: Snapshot, other: Principal): AbilityRule[] {
+  const nowMs = Date.now();
+  const { rules } = makeAbilityToCome(snapshot, other, nowMs);
+  const asGiver = makeAbilityToCome(snapshot, { ...other, id: principal.id }, nowMs);
+  const own = new Map(asGiver.rules.map((rule) => [rule.id, rule]));
+  return rules.map((rule) => {
+    const { condition, when } = compiled(snapshot, rule.id);
+    const isShared = !exceptsOneself(condition) && !exceptsOneself(when);
+    return (isShared && own.get(rule.id)) || rule;
+  });
 }
 
 /** Throws `privilege_escalation` unless the giver holds every permission given, or may `escalate` on a target. */

@@ -146,6 +146,25 @@ export function asksWho(condition: Condition): boolean {
   }
 }
 
+/** Whether a condition excepts what is the principal's own, by `$ne` and the like, rather than asking for it. */
+export function exceptsOneself(condition: Condition, isDenied = false): boolean {
+  switch (condition.kind) {
+    case 'all':
+    case 'any':
+      return condition.of.some((part) => exceptsOneself(part, isDenied));
+    case 'not':
+      return exceptsOneself(condition.of, true);
+    case 'element':
+      return exceptsOneself(condition.of, isDenied);
+    case 'test': {
+      const isNamed = [condition.value].flat().some((item) => isTemplate(item) && item.template === 'id');
+      return isNamed && (isDenied || !['$eq', '$in', '$all'].includes(condition.operator));
+    }
+    case 'fixed':
+      return false;
+  }
+}
+
 function isWider(held: AbilityRule, given: AbilityRule): boolean {
   return hasFields(held, given) && implies(given.condition, held.condition) && implies(given.when, held.when);
 }

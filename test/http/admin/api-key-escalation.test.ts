@@ -126,6 +126,18 @@ describe('an API key is no way to more', () => {
       await refused(() => client.patch(`${keysPath}/${body.apiKey.id}`, { expiresAt: inSeconds(120) }));
     });
 
+    it('what every principal has of its own with a key: one that was there is taken over by a new secret', async () => {
+      await addRule(root, {
+        role: 'authenticated',
+        action: 'update',
+        subject: 'document',
+        conditions: { ownerId: `$\{principal.id}` },
+      });
+      const { id } = await mint(gateway, keeper.client, { roles: [weak] });
+      ok(await keeper.client.patch(`${keysPath}/${id}`, { roles: [] }));
+      await refused(() => keeper.client.post(`${keysPath}/${id}/rotate`, {}));
+      ok(await keeper.client.delete(`${keysPath}/${id}`), 204);
+    });
     it('but what is held may be given, changed, rotated and taken back', async () => {
       const { id } = await mint(gateway, keeper.client, { roles: [weak] });
       ok(await keeper.client.patch(`${keysPath}/${id}`, { roles: [], name: fresh('k') }));

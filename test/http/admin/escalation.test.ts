@@ -1,7 +1,10 @@
 /** Nobody gives what they do not hold (design 4.7): every side door by name. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { parse } from 'yaml';
 import type { Policy } from '../../../src/policy/policy.ts';
 import { type Answer, type Client, startGateway, type TestGateway } from '../../harness.ts';
+import { keysPath } from './keys.ts';
 import {
   addRole,
   addRule,
@@ -564,6 +567,67 @@ describe('nobody gives what they do not hold', () => {
       });
       ok(await root.delete(`${usersPath}/${id}`), 204);
       await refused(() => manager.client.patch(`${usersPath}/${id}`, { isActive: true }));
+    });
+  });
+
+  describe('by what everybody has of their own', () => {
+    const own = (conditions: object) =>
+      addRule(root, { role: 'authenticated', action: 'update', subject: 'document', conditions });
+
+    it('makes nobody stronger: accounts are made, changed, given roles, logged out and deactivated as before', async () => {
+      await own({ ownerId: `$\{principal.id}` });
+      const plain = await addRole(root);
+      const made = newcomer({ roles: [plain] });
+      const { id } = ok(await manager.client.post(usersPath, made), 201).body.user;
+      ok(
+        await manager.client.patch(`${usersPath}/${id}`, {
+          attributes: { department: 'x' },
+          lastName: 'New',
+        }),
+      );
+      ok(await manager.client.delete(`${usersPath}/${id}/roles/${plain}`), 204);
+      ok(await manager.client.put(`${usersPath}/${id}/roles/${plain}`), 204);
+      ok(await manager.client.delete(`${usersPath}/${id}/sessions`), 204);
+      ok(await manager.client.delete(`${usersPath}/${id}`), 204);
+      ok(await manager.client.patch(`${usersPath}/${id}`, { isActive: true }));
+    });
+    it('nor does what lies in the folders that are shared with them, as the shipped example has it', async () => {
+      const example = await readFile(new URL('../../../docs/examples/folders.yaml', import.meta.url), 'utf8');
+      ok(await root.post('/api/v1/admin/policy/import?mode=merge', parse(example)));
+      const admin = await sessionOf(gateway, demoId(2));
+      const { id } = ok(await admin.post(usersPath, newcomer({ roles: ['user'] })), 201).body.user;
+      ok(await admin.post(keysPath, { name: fresh('k'), roles: ['user'] }), 201);
+      ok(await admin.patch(`${usersPath}/${id}`, { lastName: 'New' }));
+      ok(await admin.delete(`${usersPath}/${id}`), 204);
+      await gateway.services.db('entity_parents').delete();
+      await gateway.services.db('entities').delete();
+    });
+    it("is not taken over with an account: by a password reset, or an e-mail address that is one's own", async () => {
+      await own({ ownerId: `$\{principal.id}` });
+      const { id } = await person(gateway, { roles: [] });
+      await refused(() => manager.client.put(`${usersPath}/${id}/password`, { newPassword: password }));
+      await refused(() => manager.client.patch(`${usersPath}/${id}`, { email: `${fresh('x')}@example.org` }));
+    });
+    for (const conditions of [
+      { ownerId: { $ne: `$\{principal.id}` } },
+      { $nor: [{ ownerId: `$\{principal.id}` }] },
+    ])
+      it(`and what excepts it is none of it: by a second account one would approve what one made (${Object.keys(conditions)})`, async () => {
+        await own(conditions);
+        const plain = await addRole(root);
+        await refused(() => manager.client.post(usersPath, newcomer({ roles: [plain] })));
+      });
+    it('nor what asks for more than who they are', async () => {
+      await own({ ownerId: `$\{principal.id}`, department: `$\{principal.department}` });
+      ok(await root.patch(`${usersPath}/${manager.id}`, { attributes: { department: 'other' } }));
+      const other = await person(gateway, { roles: [], attributes: sales });
+      await refused(() => manager.client.delete(`${usersPath}/${other.id}`));
+    });
+    it('nor where it is denied to the giver', async () => {
+      await own({ ownerId: `$\{principal.id}` });
+      await addRule(root, { role, action: 'update', subject: 'document', inverted: true });
+      const other = await person(gateway, { roles: [] });
+      await refused(() => manager.client.delete(`${usersPath}/${other.id}`));
     });
   });
 
