@@ -160,6 +160,64 @@ describe('castellan/client', () => {
     );
   });
 
+  it('refuses in words what is no list of questions: of an empty one, all would be allowed', async () => {
+    for (const wrong of [null, undefined, question('read'), 'read', new Set([question('read')])])
+      await assert.rejects(
+        client.decideAll(wrong as unknown as Question[]),
+        /^TypeError: decideAll takes a list of questions/,
+      );
+    const [hole, open] = await client.decideAll(Object.assign([], { 1: question('read') }));
+    assert.deepEqual([hole?.failure?.code, open?.allow], ['not_accepted', true]);
+  });
+
+  const ring: Record<string, unknown> = {};
+  ring['ring'] = ring;
+  const deep = Array.from({ length: 20_000 }).reduce<object>((inner) => ({ inner }), {});
+  const bad: [what: string, question: unknown][] = [
+    ['nothing', null],
+    ['a number that JSON has not', { ...question('read'), context: { a: 1n } }],
+    ['an object that is within itself', { ...question('read'), context: ring }],
+    ['what is nested too deep', { ...question('read'), context: { deep } }],
+    ['more than a Castellan reads', { ...question('read'), context: { a: 'x'.repeat(1024 * 1024) } }],
+    [
+      'a key that is refused wherever it stands',
+      { ...question('read'), context: JSON.parse('{"__proto__":1}') },
+    ],
+  ];
+  for (const [what, given] of bad)
+    it(`attack: one caller asks with ${what}, and those who ask in the same turn are denied`, async () => {
+      const asked = await Promise.all([
+        client.decide(question('read')),
+        client.decide(given as Question),
+        ...Array.from({ length: 5 }, () => client.decide(question('read'))),
+      ]);
+      assert.deepEqual(
+        asked.map(({ allow, failure }) => failure?.code ?? allow),
+        [true, 'not_accepted', true, true, true, true, true],
+      );
+    });
+
+  it('has one time for a batch and for what is asked again of it', async () => {
+    let calls = 0;
+    const url = await serve((req, res) => {
+      calls++;
+      if (req.url?.endsWith('evaluations')) res.writeHead(413).end();
+    });
+    const asked = castellan({ url, timeoutMs: 300 }).decideAll([question('read'), question('read')]);
+    const codes = (await asked).map(({ failure }) => failure?.code);
+    assert.deepEqual([calls, ...codes], [3, 'timeout', 'timeout']);
+  });
+
+  it('does not ask again what is refused because of the key', async () => {
+    let calls = 0;
+    const url = await serve((_, res) => {
+      calls++;
+      res.writeHead(401).end();
+    });
+    await castellan({ url }).decideAll([question('read'), question('read')]);
+    assert.equal(calls, 1);
+  });
+
   it('denies when nobody is there, when its key is not known, and when its key cannot be had', async () => {
     const failure = async (options: Parameters<typeof castellan>[0]) =>
       (await castellan(options).decide(question('read'))).failure?.code;
