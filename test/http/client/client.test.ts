@@ -272,6 +272,14 @@ describe('castellan/client', () => {
       };
       server.all('/sheets/:id', requireAccess(options(client)), show);
       server.get('/lost/:id', requireAccess(options(castellan({ url: 'http://127.0.0.1:1' }))), show);
+      const foreign = await serve((req, res) => {
+        const decisionId = decodeURIComponent(String(req.url?.split('/')[1]));
+        res.end(JSON.stringify({ decision: false, context: { decisionId } }));
+      });
+      server.get('/foreign/:id', (req, res, next) => {
+        const asking = castellan({ url: `${foreign}/${encodeURIComponent(req.params.id)}` });
+        void requireAccess<express.Request>(options(asking))(req, res, next);
+      });
       for (const [at, thrown] of thrownOddly.entries()) {
         const odd = { ...options(client), subject: () => Promise.reject(thrown) };
         // As what `use` mounts, so that 'router' is understood as well.
@@ -315,6 +323,19 @@ describe('castellan/client', () => {
       assert.equal(denied.body.detail, 'Sheets are final');
       assert.match(denied.headers.get('castellan-decision-id') ?? '', /^[0-9a-f-]{36}$/);
       await assertRefused(await visitor.get('/sheets/none', asEditor), 404, 'not_found');
+    });
+
+    it('answers 403 also where another decision point names its decision by what is fit for no header', async () => {
+      for (const [id, header] of [
+        ['Entscheidung 1\u2713', null],
+        ['1\r\nset-cookie: a=b', null],
+        ['x'.repeat(10_000), null],
+        ['decision:1/2', 'decision:1/2'],
+      ] as const) {
+        const denied = await new Client(app).get(`/foreign/${encodeURIComponent(id)}`, asEditor);
+        await assertRefused(denied, 403, 'access_denied');
+        assert.equal(denied.headers.get('castellan-decision-id'), header);
+      }
     });
 
     it('answers 503 when nothing can be decided, and lets nobody pass', async () => {
