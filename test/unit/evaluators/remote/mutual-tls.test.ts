@@ -76,6 +76,25 @@ describe('the settings of another decision point', () => {
       assert.throws(() => load({ AUTHZEN_REMOTE_URL: url }), /^ConfigError: AUTHZEN_REMOTE_URL/);
   });
 
+  it('are refused at the start where a file is none of its kind, or the key is of another certificate', () => {
+    const [ca, cert, key] = [file('ca.pem'), file('client.pem'), file('client.key')];
+    const no = import.meta.filename;
+    assert.throws(() => load({ AUTHZEN_REMOTE_CA: no }), /^ConfigError: AUTHZEN_REMOTE_CA: .*no certificate/);
+    assert.throws(
+      () => load({ AUTHZEN_REMOTE_CA: key }),
+      /^ConfigError: AUTHZEN_REMOTE_CA: .*no certificate/,
+    );
+    for (const identity of [
+      { AUTHZEN_REMOTE_CERT: no, AUTHZEN_REMOTE_KEY: key },
+      { AUTHZEN_REMOTE_CERT: cert, AUTHZEN_REMOTE_KEY: no },
+      { AUTHZEN_REMOTE_CERT: cert, AUTHZEN_REMOTE_KEY: file('server.key') },
+    ])
+      assert.throws(
+        () => load({ AUTHZEN_REMOTE_CA: ca, ...identity }),
+        /^ConfigError: AUTHZEN_REMOTE_CERT, AUTHZEN_REMOTE_KEY: .* are not a certificate and its key/,
+      );
+  });
+
   it('leave no header to be split: an authorization with a line break is refused, and not repeated', () => {
     assert.throws(
       () => load({ AUTHZEN_REMOTE_AUTHORIZATION: 'Bearer secret\r\nx: y' }),
