@@ -11,7 +11,9 @@ export function openRemote(
   onCall?: (outcome: CallOutcome) => void,
 ): RemotePoint | undefined {
   if (!authzenRemote) return undefined;
-  const { caFile, certFile, keyFile } = authzenRemote;
+  const { url, caFile, certFile, keyFile } = authzenRemote;
+  requireTls('AUTHZEN_REMOTE_CA', caFile, url);
+  requireTls('AUTHZEN_REMOTE_CERT', certFile, url);
   const ca = read('AUTHZEN_REMOTE_CA', caFile);
   const cert = read('AUTHZEN_REMOTE_CERT', certFile);
   const key = read('AUTHZEN_REMOTE_KEY', keyFile);
@@ -23,6 +25,12 @@ export function openRemote(
       `${certFile} and ${keyFile} are not a certificate and its key`,
     );
   return remotePoint(authzenRemote, onCall);
+}
+
+/** Without TLS nobody sees them, and whoever answers is believed. */
+function requireTls(setting: string, file: string | undefined, url: string): void {
+  if (file !== undefined && !url.startsWith('https:'))
+    throw new ConfigError(`${setting}: is for https, and AUTHZEN_REMOTE_URL begins with something else`);
 }
 
 function read(setting: string, file: string | undefined): Buffer | undefined {

@@ -95,6 +95,23 @@ describe('the settings of another decision point', () => {
       );
   });
 
+  it('are refused where they are for TLS and the URL is without: nobody would be shown them, nor asked for theirs', () => {
+    const plain = { AUTHZEN_REMOTE_URL: 'http://pdp.example' };
+    assert.throws(
+      () => load({ ...plain, AUTHZEN_REMOTE_CA: file('ca.pem') }),
+      /^ConfigError: AUTHZEN_REMOTE_CA: is for https/,
+    );
+    assert.throws(
+      () =>
+        load({
+          ...plain,
+          AUTHZEN_REMOTE_CERT: file('client.pem'),
+          AUTHZEN_REMOTE_KEY: file('client.key'),
+        }),
+      /^ConfigError: AUTHZEN_REMOTE_CERT: is for https/,
+    );
+  });
+
   it('leave no header to be split: an authorization with a line break is refused, and not repeated', () => {
     assert.throws(
       () => load({ AUTHZEN_REMOTE_AUTHORIZATION: 'Bearer secret\r\nx: y' }),
