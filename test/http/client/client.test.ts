@@ -145,9 +145,8 @@ describe('castellan/client', () => {
   ];
   for (const [what, listener, code] of wrong)
     it(`denies when it is answered ${what}`, async () => {
-      const decision = await castellan({ url: await serve(listener), timeoutMs: 200 }).decide(
-        question('read'),
-      );
+      const timeoutMs = code === 'timeout' ? 200 : 10_000;
+      const decision = await castellan({ url: await serve(listener), timeoutMs }).decide(question('read'));
       assert.deepEqual([decision.allow, decision.failure?.code], [false, code]);
     });
 
@@ -186,15 +185,39 @@ describe('castellan/client', () => {
   ];
   for (const [what, given] of bad)
     it(`attack: one caller asks with ${what}, and those who ask in the same turn are denied`, async () => {
+      const patient = castellan({ url: gateway.url, token, timeoutMs: 10_000 });
       const asked = await Promise.all([
-        client.decide(question('read')),
-        client.decide(given as Question),
-        ...Array.from({ length: 5 }, () => client.decide(question('read'))),
+        patient.decide(question('read')),
+        patient.decide(given as Question),
+        ...Array.from({ length: 5 }, () => patient.decide(question('read'))),
       ]);
       assert.deepEqual(
         asked.map(({ allow, failure }) => failure?.code ?? allow),
         [true, 'not_accepted', true, true, true, true, true],
       );
+    });
+
+  for (const status of [400, 413, 422])
+    it(`attack: a question that is answered ${status} is asked together with those of others, who are denied`, async () => {
+      const counts: number[] = [];
+      const url = await serve(async (req, res) => {
+        const chunks: Buffer[] = [];
+        for await (const chunk of req) chunks.push(chunk);
+        const body = JSON.parse(Buffer.concat(chunks).toString());
+        const asked: Question[] = body.evaluations ?? [body];
+        counts.push(asked.length);
+        if (asked.some(({ resource }) => resource.id === 'bad')) return res.writeHead(status).end();
+        const answers = asked.map(() => ({ decision: true }));
+        return res.end(JSON.stringify(body.evaluations ? { evaluations: answers } : answers[0]));
+      });
+      const ids = ['1', '2', 'bad', '4'];
+      const questions = ids.map((id) => ({ ...question('read'), resource: sheet(id) }));
+      const decisions = await castellan({ url, timeoutMs: 10_000 }).decideAll(questions);
+      assert.deepEqual(
+        decisions.map(({ allow, failure }) => failure?.message ?? allow),
+        [true, true, `the decision point answered ${status}`, true],
+      );
+      assert.deepEqual(counts.sort(), [1, 1, 2, 2, 4]);
     });
 
   it('has one time for a batch and for what is asked again of it', async () => {
