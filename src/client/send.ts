@@ -39,6 +39,9 @@ export async function send(sent: Sent): Promise<Answer> {
 async function exchange(sent: Sent): Promise<Answer> {
   const { signal } = sent;
   const token = typeof sent.token === 'function' ? await sent.token() : sent.token;
+  // What fetch says of it would repeat it, and end in a log.
+  if (token !== undefined && /[^\x20-\x7e]/.test(token.trim()))
+    throw new Error('the token has characters that no header takes');
   const response = await attempt(sent, token).catch((cause) => {
     if (signal.aborted) throw cause;
     return attempt(sent, token);
@@ -66,7 +69,7 @@ function attempt({ url, body, fetch, signal }: Sent, token: string | undefined):
     headers: {
       'content-type': 'application/json',
       accept: 'application/json',
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(token !== undefined && { authorization: `Bearer ${token.trim()}` }),
     },
     body,
     redirect: 'error',

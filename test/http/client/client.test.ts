@@ -252,6 +252,18 @@ describe('castellan/client', () => {
     );
   });
 
+  it('keeps its key to itself: one that is fit for no header is not repeated in the failure', async () => {
+    for (const secret of ['cst_key_secret\r\nx: y', 'cst_key_sec\u2713ret']) {
+      const { allow, failure } = await castellan({ url: gateway.url, token: secret }).decide(
+        question('read'),
+      );
+      assert.deepEqual([allow, failure?.code], [false, 'unreachable']);
+      assert.match(failure?.message ?? '', /the token has characters that no header takes/);
+    }
+    // As read from a file.
+    assert.equal(await castellan({ url: gateway.url, token: `${token}\n` }).allows(question('read')), true);
+  });
+
   it('denies in time when its key never comes, and when the fetch that it is given heeds no deadline', async () => {
     const never = () => new Promise<never>(() => {});
     for (const options of [{ token: never }, { fetch: never }]) {
