@@ -266,12 +266,13 @@ export const settings = {
   SHADOW_CONCURRENCY: {
     schema: Joi.number().integer().min(1).max(1000),
     default: 16,
-    meaning: 'decisions that shadows are asked about at once',
+    meaning: 'decisions about one resource type that its shadow is asked about at once',
   },
   SHADOW_QUEUE: {
     schema: Joi.number().integer().min(0).max(1_000_000),
     default: 1000,
-    meaning: 'decisions that wait for a shadow at most; beyond it they are dropped, and counted',
+    meaning:
+      'decisions about one resource type that wait for its shadow at most; beyond it they are dropped, and counted',
   },
   SHADOW_TIMEOUT_MS: {
     schema: Joi.number().integer().min(1).max(60_000),

@@ -1,5 +1,6 @@
 /** Decisions as AuthZEN tells them. */
 import type { AccessRequest } from '../decision/access-request.ts';
+import { isSaid } from '../decision/decide.ts';
 import type { Decision } from '../decision/decision.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 
@@ -29,10 +30,10 @@ export function answerOf(snapshot: Snapshot, request: AccessRequest, decision: D
   };
 }
 
-/** A rule that is none of ours was told of by another engine, and so were the words. */
+/** A rule that is none of ours, or none at all, was told of by another engine, and so were the words. */
 function wordsOf({ rules }: Snapshot, { ruleId, reason }: Decision): string | undefined {
-  if (ruleId === null) return undefined;
-  return rules.has(ruleId) ? rules.get(ruleId)?.reason : reason;
+  if (ruleId !== null && rules.has(ruleId)) return rules.get(ruleId)?.reason;
+  return isSaid(reason) ? reason : undefined;
 }
 
 /** An evaluation that is not one: denied in its place, and nothing was decided (section 7.2.1). */

@@ -49,6 +49,9 @@ function asError(cause: unknown): object {
     : new Error('access could not be decided', { cause });
 }
 
+/** Another decision point may name its decisions by anything; a header takes less, and one that is too long breaks the answer. */
+const fitForHeader = /^[\x21-\x7e]{1,200}$/;
+
 /** The decision that lets pass; undefined where it was answered. */
 async function decide<Request>(
   { client, subject, action, resource, context }: RequireAccessOptions<Request>,
@@ -68,7 +71,9 @@ async function decide<Request>(
   });
   if (decision.failure) return answer(res, 'unavailable');
   if (decision.allow === true) return decision;
-  if (decision.decisionId !== undefined) res.setHeader('Castellan-Decision-Id', decision.decisionId);
+  const { decisionId } = decision;
+  if (decisionId !== undefined && fitForHeader.test(decisionId))
+    res.setHeader('Castellan-Decision-Id', decisionId);
   return answer(res, 'access_denied', decision.reason);
 }
 

@@ -1,5 +1,5 @@
 /** `castellan/client`: asks a Castellan, or any other AuthZEN 1.0 decision point, for decisions. Nothing of the server is behind it. */
-import { type Decision, failed, isRecord, type Question, toDecision, toMessage } from './messages.ts';
+import { type Decision, failed, isRecord, messageOf, type Question, toDecision, toText } from './messages.ts';
 import { send } from './send.ts';
 
 export type { Decision, Entity, Failure, FailureCode, Question } from './messages.ts';
@@ -22,12 +22,13 @@ export interface Castellan {
   decide(question: Question): Promise<Decision>;
   /** Whether it is allowed; false in any doubt. */
   allows(question: Question): Promise<boolean>;
-  /** The decisions in the order of the questions. */
+  /** The decisions in the order of the questions. Rejects with TypeError what is no list, and nothing else. */
   decideAll(questions: readonly Question[]): Promise<Decision[]>;
 }
 
 interface Waiting {
-  question: Question;
+  /** The question as it is sent. */
+  text: string;
   resolve(decision: Decision): void;
 }
 
@@ -40,19 +41,27 @@ export function castellan(options: CastellanOptions): Castellan {
   const base = baseOf(options.url);
   requireWhole('timeoutMs', timeoutMs, LONGEST_TIMEOUT_MS);
   requireWhole('batchSize', batchSize);
-  const call = (path: string, body: unknown) =>
-    send({ url: base + path, body, token: options.token, timeoutMs, fetch });
-  const askTogether = async (questions: readonly Question[]): Promise<Decision[]> => {
-    const messages = questions.map(toMessage);
-    const single = messages.length === 1;
-    const answer = single
-      ? await call('/access/v1/evaluation', messages[0])
-      : await call('/access/v1/evaluations', { evaluations: messages });
-    if ('denial' in answer) return questions.map(() => answer.denial);
+  const askTogether = async (texts: readonly string[], signal: AbortSignal): Promise<Decision[]> => {
+    const single = texts.length === 1;
+    const answer = await send({
+      url: base + (single ? '/access/v1/evaluation' : '/access/v1/evaluations'),
+      body: single ? String(texts[0]) : `{"evaluations":[${texts}]}`,
+      token: options.token,
+      fetch,
+      timeoutMs,
+      signal,
+    });
+    if ('denial' in answer) {
+      if (single || !answer.isRefused) return texts.map(() => answer.denial);
+      // They may be of different callers: what one of them asks must not be denied to the others.
+      const half = Math.ceil(texts.length / 2);
+      const halves = [texts.slice(0, half), texts.slice(half)];
+      return (await Promise.all(halves.map((one) => askTogether(one, signal)))).flat();
+    }
     const all = single ? [answer.json] : isRecord(answer.json) ? answer.json['evaluations'] : undefined;
-    if (Array.isArray(all) && all.length === questions.length) return all.map(toDecision);
-    const wrong = failed('not_understood', `the answer has not the ${questions.length} decisions asked for`);
-    return questions.map(() => wrong);
+    if (Array.isArray(all) && all.length === texts.length) return all.map(toDecision);
+    const wrong = failed('not_understood', `the answer has not the ${texts.length} decisions asked for`);
+    return texts.map(() => wrong);
   };
   let gathered: Waiting[] = [];
   const sendGathered = () => {
@@ -60,7 +69,8 @@ export function castellan(options: CastellanOptions): Castellan {
     gathered = [];
     for (let at = 0; at < all.length; at += batchSize) {
       const group = all.slice(at, at + batchSize);
-      void askTogether(group.map(({ question }) => question))
+      const texts = group.map(({ text }) => text);
+      void askTogether(texts, AbortSignal.timeout(timeoutMs))
         .catch((cause) => group.map(() => failed('unreachable', String(cause))))
         .then((decisions) => {
           for (const [index, { resolve }] of group.entries())
@@ -70,12 +80,22 @@ export function castellan(options: CastellanOptions): Castellan {
   };
   const decide = (question: Question) =>
     new Promise<Decision>((resolve) => {
-      if (gathered.push({ question, resolve }) === 1) queueMicrotask(sendGathered);
+      let text: string;
+      try {
+        text = toText(question);
+      } catch (cause) {
+        return resolve(failed('not_accepted', `the question cannot be sent: ${messageOf(cause)}`));
+      }
+      if (gathered.push({ text, resolve }) === 1) queueMicrotask(sendGathered);
     });
   return {
     decide,
     allows: async (question) => (await decide(question)).allow,
-    decideAll: (questions) => Promise.all(questions.map(decide)),
+    decideAll: async (questions) => {
+      // Of no questions all are allowed, so nothing else is taken for an empty list.
+      if (!Array.isArray(questions)) throw new TypeError('decideAll takes a list of questions');
+      return Promise.all(Array.from(questions, decide));
+    },
   };
 }
 

@@ -41,14 +41,16 @@ export interface Decision {
   failure?: Failure;
 }
 
-/** As AuthZEN 1.0 asks it (section 6.1). */
-export function toMessage({ subject, action, resource, context }: Question): object {
-  return {
+/** As AuthZEN 1.0 asks it (section 6.1), in JSON. Throws where it is no question, or cannot be said in JSON. */
+export function toText(question: Question): string {
+  if (!isRecord(question)) throw new TypeError('it is no object');
+  const { subject, action, resource, context } = question;
+  return JSON.stringify({
     subject,
     action: typeof action === 'string' ? { name: action } : action,
     resource,
     ...(context && { context }),
-  };
+  });
 }
 
 /** The decision of an answer (section 5.5). It allows only where `decision` is `true` itself, and no error stands beside it. */
@@ -72,6 +74,12 @@ export function toDecision(answer: unknown): Decision {
 /** A denial because nothing was decided. */
 export function failed(code: FailureCode, message: string): Decision {
   return { allow: false, failure: { code, message } };
+}
+
+/** What is said to be wrong. */
+export function messageOf(cause: unknown): string {
+  const below = cause instanceof Error ? (cause.cause ?? cause) : cause;
+  return below instanceof Error ? below.message : String(below);
 }
 
 /** Whether it is an object that is no list. */

@@ -1,16 +1,21 @@
 /** One call to the decision point, within its time, of bounded size. */
-import { type Decision, failed } from './messages.ts';
+import { type Decision, failed, messageOf } from './messages.ts';
 
 export interface Sent {
   url: string;
-  body: unknown;
+  /** JSON. */
+  body: string;
   token: string | (() => string | Promise<string>) | undefined;
-  timeoutMs: number;
   fetch: typeof fetch;
+  /** For telling; the signal is aborted after it. */
+  timeoutMs: number;
+  signal: AbortSignal;
 }
 
-/** An answer, or the denial that stands for it. */
-export type Answer = { json: unknown } | { denial: Decision };
+/** An answer, or the denial that stands for it; refused where what was asked is not taken, or not so much at once. */
+export type Answer = { json: unknown } | { denial: Decision; isRefused?: boolean };
+
+const REFUSED = [400, 413, 422];
 
 const MOST_BYTES = 4 * 1024 * 1024;
 
@@ -19,9 +24,9 @@ const MOST_BYTES = 4 * 1024 * 1024;
  * a redirect is not followed: it could lead to anybody.
  */
 export async function send(sent: Sent): Promise<Answer> {
-  const signal = AbortSignal.timeout(sent.timeoutMs);
+  const { signal } = sent;
   try {
-    return await Promise.race([exchange(sent, signal), timeOver(signal)]);
+    return await Promise.race([exchange(sent), timeOver(signal)]);
   } catch (cause) {
     return {
       denial: signal.aborted
@@ -31,16 +36,21 @@ export async function send(sent: Sent): Promise<Answer> {
   }
 }
 
-async function exchange(sent: Sent, signal: AbortSignal): Promise<Answer> {
+async function exchange(sent: Sent): Promise<Answer> {
+  const { signal } = sent;
   const token = typeof sent.token === 'function' ? await sent.token() : sent.token;
-  const response = await attempt(sent, token, signal).catch((cause) => {
+  // What fetch says of it would repeat it, and end in a log.
+  if (token !== undefined && /[^\x20-\x7e]/.test(token.trim()))
+    throw new Error('the token has characters that no header takes');
+  const response = await attempt(sent, token).catch((cause) => {
     if (signal.aborted) throw cause;
-    return attempt(sent, token, signal);
+    return attempt(sent, token);
   });
   if (response.status !== 200) {
     void response.body?.cancel().catch(() => {});
     const code = response.status >= 500 ? 'unreachable' : 'not_accepted';
-    return { denial: failed(code, `the decision point answered ${response.status}`) };
+    const denial = failed(code, `the decision point answered ${response.status}`);
+    return { denial, isRefused: REFUSED.includes(response.status) };
   }
   return parse(await readBounded(response));
 }
@@ -48,23 +58,20 @@ async function exchange(sent: Sent, signal: AbortSignal): Promise<Answer> {
 /** Never resolves. */
 function timeOver(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    if (signal.aborted) reject(signal.reason);
+    else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
 }
 
-function attempt(
-  { url, body, fetch }: Sent,
-  token: string | undefined,
-  signal: AbortSignal,
-): Promise<Response> {
+function attempt({ url, body, fetch, signal }: Sent, token: string | undefined): Promise<Response> {
   return fetch(url, {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
       accept: 'application/json',
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(token !== undefined && { authorization: `Bearer ${token.trim()}` }),
     },
-    body: JSON.stringify(body),
+    body,
     redirect: 'error',
     signal,
   });
@@ -92,9 +99,4 @@ function parse(text: string): Answer {
   } catch {
     return { denial: failed('not_understood', 'the answer is not JSON') };
   }
-}
-
-function messageOf(cause: unknown): string {
-  const below = cause instanceof Error ? (cause.cause ?? cause) : cause;
-  return below instanceof Error ? below.message : String(below);
 }

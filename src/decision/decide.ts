@@ -129,8 +129,22 @@ export function decisionPoint({ evaluators, record }: DecideOptions): DecisionPo
   };
 }
 
+/** What is said where an evaluator has no words. */
+const unsaid = {
+  doubt: 'The decision is in doubt, so it is denied',
+  allowed: 'A rule allows it',
+  denied: 'A rule denies it',
+  noRule: 'No rule allows it',
+};
+const unsaidReasons = new Set(Object.values(unsaid));
+
+/** Whether the reason of a decision is what its evaluator said. */
+export function isSaid(reason: string): boolean {
+  return !unsaidReasons.has(reason);
+}
+
 function defaultReason(allow: boolean, ruleId: string | null, doubt: unknown): string {
-  if (doubt) return 'The decision is in doubt, so it is denied';
-  if (allow) return 'A rule allows it';
-  return ruleId ? 'A rule denies it' : 'No rule allows it';
+  if (doubt) return unsaid.doubt;
+  if (allow) return unsaid.allowed;
+  return ruleId ? unsaid.denied : unsaid.noRule;
 }

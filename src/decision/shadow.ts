@@ -28,7 +28,7 @@ export interface Disagreement {
 
 export interface ShadowOptions {
   evaluators: ReadonlyMap<string, Evaluator>;
-  /** Asked at once, and waiting for it; beyond both it is dropped. */
+  /** About one resource type: asked at once, and waiting for it; beyond both it is dropped. */
   concurrency: number;
   queue: number;
   timeoutMs: number;
@@ -43,30 +43,40 @@ export interface Shadows {
 
 type Asked = Omit<Disagreement, 'shadow'> & { evaluator: string };
 
+/** What one shadow is asked about one resource type: whoever hangs there keeps nobody else from being asked. */
+interface Line {
+  waiting: Asked[];
+  running: number;
+}
+
 export function shadows(options: ShadowOptions): Shadows {
   const { concurrency, queue, onOutcome } = options;
-  const waiting: Asked[] = [];
-  let running = 0;
-  const next = (): void => {
-    while (running < concurrency) {
-      const asked = waiting.shift();
-      if (!asked) return;
-      running++;
+  /** Only those in which somebody runs or waits. */
+  const lines = new Map<string, Line>();
+  const next = (key: string, line: Line): void => {
+    while (line.running < concurrency) {
+      const asked = line.waiting.shift();
+      if (!asked) break;
+      line.running++;
       void compare(options, asked)
         .catch(() => {}) // whoever is told must not fail a later one
         .finally(() => {
-          running--;
-          next();
+          line.running--;
+          next(key, line);
         });
     }
+    if (line.running === 0 && lines.get(key) === line) lines.delete(key);
   };
   return {
     note: (entry, decisionId) => {
       const evaluator = shadowOf(entry);
       if (evaluator === undefined) return;
-      if (waiting.length >= queue + concurrency - running) return onOutcome(evaluator, 'dropped');
-      waiting.push({ entry, decisionId, atMs: Date.now(), evaluator });
-      if (waiting.length === 1) setImmediate(next);
+      const key = `${evaluator} ${entry.request.resource.type}`;
+      const line = lines.get(key) ?? { waiting: [], running: 0 };
+      if (line.waiting.length >= queue + concurrency - line.running) return onOutcome(evaluator, 'dropped');
+      lines.set(key, line);
+      line.waiting.push({ entry, decisionId, atMs: Date.now(), evaluator });
+      if (line.waiting.length === 1) setImmediate(next, key, line);
     },
   };
 }

@@ -1,5 +1,7 @@
 /** The other decision point as the settings say it. */
-import { accessSync, constants } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { type Config, ConfigError } from '../../config.ts';
 import { type CallOutcome, type RemotePoint, remotePoint } from './decision-point.ts';
 
@@ -9,18 +11,41 @@ export function openRemote(
   onCall?: (outcome: CallOutcome) => void,
 ): RemotePoint | undefined {
   if (!authzenRemote) return undefined;
-  const { caFile, certFile, keyFile } = authzenRemote;
-  requireReadable('AUTHZEN_REMOTE_CA', caFile);
-  requireReadable('AUTHZEN_REMOTE_CERT', certFile);
-  requireReadable('AUTHZEN_REMOTE_KEY', keyFile);
+  const { url, caFile, certFile, keyFile } = authzenRemote;
+  requireTls('AUTHZEN_REMOTE_CA', caFile, url);
+  requireTls('AUTHZEN_REMOTE_CERT', certFile, url);
+  const ca = read('AUTHZEN_REMOTE_CA', caFile);
+  const cert = read('AUTHZEN_REMOTE_CERT', certFile);
+  const key = read('AUTHZEN_REMOTE_KEY', keyFile);
+  if (ca) requireTaken('AUTHZEN_REMOTE_CA', () => new X509Certificate(ca), `${caFile} has no certificate`);
+  if (cert && key)
+    requireTaken(
+      'AUTHZEN_REMOTE_CERT, AUTHZEN_REMOTE_KEY',
+      () => createSecureContext({ cert, key }),
+      `${certFile} and ${keyFile} are not a certificate and its key`,
+    );
   return remotePoint(authzenRemote, onCall);
 }
 
-function requireReadable(setting: string, file: string | undefined): void {
-  if (file === undefined) return;
+/** Without TLS nobody sees them, and whoever answers is believed. */
+function requireTls(setting: string, file: string | undefined, url: string): void {
+  if (file !== undefined && !url.startsWith('https:'))
+    throw new ConfigError(`${setting}: is for https, and AUTHZEN_REMOTE_URL begins with something else`);
+}
+
+function read(setting: string, file: string | undefined): Buffer | undefined {
   try {
-    accessSync(file, constants.R_OK);
+    return file === undefined ? undefined : readFileSync(file);
   } catch {
     throw new ConfigError(`${setting}: ${file} is not a file that can be read`);
+  }
+}
+
+/** Here, and not when it is asked for the first time: everything would be denied then. */
+function requireTaken(setting: string, take: () => unknown, wrong: string): void {
+  try {
+    take();
+  } catch (cause) {
+    throw new ConfigError(`${setting}: ${wrong} (${cause instanceof Error ? cause.message : String(cause)})`);
   }
 }

@@ -13,7 +13,12 @@ export const CEDAR_EVALUATOR = 'cedar';
 
 /** Whether anything of the policy is about Cedar. */
 export function usesCedar({ cedar, resourceTypes }: Policy): boolean {
-  return cedar.length > 0 || resourceTypes.some(({ evaluator }) => evaluator === CEDAR_EVALUATOR);
+  return cedar.length > 0 || resourceTypes.some(asksCedar);
+}
+
+/** As its evaluator, or as its shadow. */
+function asksCedar({ evaluator, shadow }: ResourceType): boolean {
+  return evaluator === CEDAR_EVALUATOR || shadow === CEDAR_EVALUATOR;
 }
 
 /** Everything that is wrong with it, with pointers into the policy. Cedar is loaded only where a policy is about it. */
@@ -122,17 +127,17 @@ const kinds: Record<AttributeType, string> = {
   object: 'Record',
 };
 
-/** Types that Cedar decides about must be in the schema; the attributes of all that are there must be of one kind in both. */
+/** Types that Cedar is asked about must be in the schema; the attributes of all that are there must be of one kind in both. */
 function checkTypes(resourceTypes: readonly ResourceType[], shape: SchemaShape): Problem[] {
   return resourceTypes.flatMap((type, index) => {
     const base = `/resourceTypes/${index}`;
     const name = cedarTypeOf(type.type) ?? type.type;
     const entity = shape.entities.get(name);
     const tell = (pointer: string, message: string): Problem => ({ pointer, code: 'cedar_schema', message });
-    const isDecided = type.evaluator === CEDAR_EVALUATOR;
-    if (!entity) return isDecided ? [tell(`${base}/type`, `the schema of Cedar has no entity ${name}`)] : [];
+    const isAsked = asksCedar(type);
+    if (!entity) return isAsked ? [tell(`${base}/type`, `the schema of Cedar has no entity ${name}`)] : [];
     return [
-      ...(isDecided ? type.actions : []).flatMap((action, at) =>
+      ...(isAsked ? type.actions : []).flatMap((action, at) =>
         shape.actions.get(action)?.resources.includes(name)
           ? []
           : [

@@ -173,6 +173,58 @@ describe('Cedar as part of the policy', () => {
       }
     });
 
+    const uidOf = (id: string) => ({ type: 'user', id });
+    const ticketOf = (id: string) => ({
+      uid: { type: 'ticket', id: '1' },
+      attrs: { owner: { __entity: uidOf(id) } },
+    });
+    const taken: [how: string, asking: string, entities: (id: string) => object[]][] = [
+      [
+        'what the account has',
+        'permit(principal, action, resource is ticket) when { principal has email && principal.email like "*@example.org" };',
+        () => [],
+      ],
+      [
+        'what somebody has that a stored resource names',
+        'permit(principal, action, resource is ticket) when { resource has owner && resource.owner has department };',
+        (id) => [ticketOf(id)],
+      ],
+      [
+        'whom a stored resource lies within, in its head',
+        'permit(principal, action, resource in Role::"agent");',
+        (id) => [{ ...ticketOf(id), parents: [uidOf(id)] }],
+      ],
+      [
+        'a group that stored entities put the account in',
+        'permit(principal in Team::"red", action, resource is ticket);',
+        (id) => [{ uid: uidOf(id), parents: [{ type: 'Team', id: 'red' }] }],
+      ],
+      [
+        'a role that stored entities give to the account',
+        'permit(principal in Role::"agent", action, resource is ticket);',
+        (id) => [{ uid: uidOf(id), parents: [{ type: 'Role', id: 'agent' }] }],
+      ],
+      [
+        'its name, which it lies within itself',
+        'permit(principal in user::"<id>", action, resource is ticket);',
+        () => [],
+      ],
+      [
+        'whether it is not who takes it',
+        'permit(principal, action, resource is ticket); forbid(principal in Role::"admin", action, resource is ticket);',
+        () => [],
+      ],
+    ];
+    for (const [how, asking, entities] of taken)
+      it(`attack: an account is taken over that Cedar permits more, by ${how}`, async () => {
+        const { id } = await person(gateway, { roles: [] });
+        const cedar = [{ id: 'tickets', policies: asking.replace('<id>', id), entities: entities(id) }];
+        ok(await root.post(`${base}/import`, { ...document, cedar }));
+        await refused(() =>
+          admin.put(`${usersPath}/${id}/password`, { newPassword: 'an-unguessable-9-phrase' }),
+        );
+      });
+
     it('what Cedar permits to all alike stands in nobody’s way', async () => {
       await publishTickets();
       const { id } = await person(gateway);

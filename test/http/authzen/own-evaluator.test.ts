@@ -71,7 +71,8 @@ describe('an evaluator of your own', () => {
     assert.ok(example.split('\n').length >= 28 && example.split('\n').length <= 34, 'about 30 lines');
     const noon = '2026-06-01T12:00:00Z';
     assert.equal((await ask(editor, 'read', noon)).decision, true);
-    assert.equal((await ask(editor, 'read', '2026-06-01T22:00:00Z')).decision, false);
+    const late = await ask(editor, 'read', '2026-06-01T22:00:00Z');
+    assert.deepEqual([late.decision, late.context.reason_user], [false, { 403: 'We are closed' }]);
     assert.equal((await ask(onCall, 'read', '2026-06-01T22:00:00Z')).context.ruleId, 'on-call');
     const denied = await ask(editor, 'update', noon);
     assert.deepEqual(denied.context.reason_user, { 403: 'Only the owner changes it' });

@@ -145,9 +145,8 @@ describe('castellan/client', () => {
   ];
   for (const [what, listener, code] of wrong)
     it(`denies when it is answered ${what}`, async () => {
-      const decision = await castellan({ url: await serve(listener), timeoutMs: 200 }).decide(
-        question('read'),
-      );
+      const timeoutMs = code === 'timeout' ? 200 : 10_000;
+      const decision = await castellan({ url: await serve(listener), timeoutMs }).decide(question('read'));
       assert.deepEqual([decision.allow, decision.failure?.code], [false, code]);
     });
 
@@ -160,6 +159,88 @@ describe('castellan/client', () => {
     );
   });
 
+  it('refuses in words what is no list of questions: of an empty one, all would be allowed', async () => {
+    for (const wrong of [null, undefined, question('read'), 'read', new Set([question('read')])])
+      await assert.rejects(
+        client.decideAll(wrong as unknown as Question[]),
+        /^TypeError: decideAll takes a list of questions/,
+      );
+    const [hole, open] = await client.decideAll(Object.assign([], { 1: question('read') }));
+    assert.deepEqual([hole?.failure?.code, open?.allow], ['not_accepted', true]);
+  });
+
+  const ring: Record<string, unknown> = {};
+  ring['ring'] = ring;
+  const deep = Array.from({ length: 20_000 }).reduce<object>((inner) => ({ inner }), {});
+  const bad: [what: string, question: unknown][] = [
+    ['nothing', null],
+    ['a number that JSON has not', { ...question('read'), context: { a: 1n } }],
+    ['an object that is within itself', { ...question('read'), context: ring }],
+    ['what is nested too deep', { ...question('read'), context: { deep } }],
+    ['more than a Castellan reads', { ...question('read'), context: { a: 'x'.repeat(1024 * 1024) } }],
+    [
+      'a key that is refused wherever it stands',
+      { ...question('read'), context: JSON.parse('{"__proto__":1}') },
+    ],
+  ];
+  for (const [what, given] of bad)
+    it(`attack: one caller asks with ${what}, and those who ask in the same turn are denied`, async () => {
+      const patient = castellan({ url: gateway.url, token, timeoutMs: 10_000 });
+      const asked = await Promise.all([
+        patient.decide(question('read')),
+        patient.decide(given as Question),
+        ...Array.from({ length: 5 }, () => patient.decide(question('read'))),
+      ]);
+      assert.deepEqual(
+        asked.map(({ allow, failure }) => failure?.code ?? allow),
+        [true, 'not_accepted', true, true, true, true, true],
+      );
+    });
+
+  for (const status of [400, 413, 422])
+    it(`attack: a question that is answered ${status} is asked together with those of others, who are denied`, async () => {
+      const counts: number[] = [];
+      const url = await serve(async (req, res) => {
+        const chunks: Buffer[] = [];
+        for await (const chunk of req) chunks.push(chunk);
+        const body = JSON.parse(Buffer.concat(chunks).toString());
+        const asked: Question[] = body.evaluations ?? [body];
+        counts.push(asked.length);
+        if (asked.some(({ resource }) => resource.id === 'bad')) return res.writeHead(status).end();
+        const answers = asked.map(() => ({ decision: true }));
+        return res.end(JSON.stringify(body.evaluations ? { evaluations: answers } : answers[0]));
+      });
+      const ids = ['1', '2', 'bad', '4'];
+      const questions = ids.map((id) => ({ ...question('read'), resource: sheet(id) }));
+      const decisions = await castellan({ url, timeoutMs: 10_000 }).decideAll(questions);
+      assert.deepEqual(
+        decisions.map(({ allow, failure }) => failure?.message ?? allow),
+        [true, true, `the decision point answered ${status}`, true],
+      );
+      assert.deepEqual(counts.sort(), [1, 1, 2, 2, 4]);
+    });
+
+  it('has one time for a batch and for what is asked again of it', async () => {
+    let calls = 0;
+    const url = await serve((req, res) => {
+      calls++;
+      if (req.url?.endsWith('evaluations')) res.writeHead(413).end();
+    });
+    const asked = castellan({ url, timeoutMs: 300 }).decideAll([question('read'), question('read')]);
+    const codes = (await asked).map(({ failure }) => failure?.code);
+    assert.deepEqual([calls, ...codes], [3, 'timeout', 'timeout']);
+  });
+
+  it('does not ask again what is refused because of the key', async () => {
+    let calls = 0;
+    const url = await serve((_, res) => {
+      calls++;
+      res.writeHead(401).end();
+    });
+    await castellan({ url }).decideAll([question('read'), question('read')]);
+    assert.equal(calls, 1);
+  });
+
   it('denies when nobody is there, when its key is not known, and when its key cannot be had', async () => {
     const failure = async (options: Parameters<typeof castellan>[0]) =>
       (await castellan(options).decide(question('read'))).failure?.code;
@@ -169,6 +250,18 @@ describe('castellan/client', () => {
       await failure({ url: gateway.url, token: () => Promise.reject(new Error('vault')) }),
       'unreachable',
     );
+  });
+
+  it('keeps its key to itself: one that is fit for no header is not repeated in the failure', async () => {
+    for (const secret of ['cst_key_secret\r\nx: y', 'cst_key_sec\u2713ret']) {
+      const { allow, failure } = await castellan({ url: gateway.url, token: secret }).decide(
+        question('read'),
+      );
+      assert.deepEqual([allow, failure?.code], [false, 'unreachable']);
+      assert.match(failure?.message ?? '', /the token has characters that no header takes/);
+    }
+    // As read from a file.
+    assert.equal(await castellan({ url: gateway.url, token: `${token}\n` }).allows(question('read')), true);
   });
 
   it('denies in time when its key never comes, and when the fetch that it is given heeds no deadline', async () => {
@@ -214,6 +307,14 @@ describe('castellan/client', () => {
       };
       server.all('/sheets/:id', requireAccess(options(client)), show);
       server.get('/lost/:id', requireAccess(options(castellan({ url: 'http://127.0.0.1:1' }))), show);
+      const foreign = await serve((req, res) => {
+        const decisionId = decodeURIComponent(String(req.url?.split('/')[1]));
+        res.end(JSON.stringify({ decision: false, context: { decisionId } }));
+      });
+      server.get('/foreign/:id', (req, res, next) => {
+        const asking = castellan({ url: `${foreign}/${encodeURIComponent(req.params.id)}` });
+        void requireAccess<express.Request>(options(asking))(req, res, next);
+      });
       for (const [at, thrown] of thrownOddly.entries()) {
         const odd = { ...options(client), subject: () => Promise.reject(thrown) };
         // As what `use` mounts, so that 'router' is understood as well.
@@ -257,6 +358,19 @@ describe('castellan/client', () => {
       assert.equal(denied.body.detail, 'Sheets are final');
       assert.match(denied.headers.get('castellan-decision-id') ?? '', /^[0-9a-f-]{36}$/);
       await assertRefused(await visitor.get('/sheets/none', asEditor), 404, 'not_found');
+    });
+
+    it('answers 403 also where another decision point names its decision by what is fit for no header', async () => {
+      for (const [id, header] of [
+        ['Entscheidung 1\u2713', null],
+        ['1\r\nset-cookie: a=b', null],
+        ['x'.repeat(10_000), null],
+        ['decision:1/2', 'decision:1/2'],
+      ] as const) {
+        const denied = await new Client(app).get(`/foreign/${encodeURIComponent(id)}`, asEditor);
+        await assertRefused(denied, 403, 'access_denied');
+        assert.equal(denied.headers.get('castellan-decision-id'), header);
+      }
     });
 
     it('answers 503 when nothing can be decided, and lets nobody pass', async () => {

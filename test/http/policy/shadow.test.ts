@@ -12,7 +12,7 @@ import { addRule, assertProblem, demoId, ok, person, typesPath } from '../admin/
 const path = '/api/v1/admin/decisions/disagreements';
 const evaluators = {
   throws: `evaluate() { throw new Error('the shadow is down'); }`,
-  hangs: `evaluate: () => new Promise(() => {})`,
+  hangs: `evaluate: (_s, { resource }) => resource.type === 'thing-spared' ? { allow: true } : new Promise(() => {})`,
   lies: `evaluate: (_s, { action }) => ({ allow: action.name !== 'read', ruleId: 'liars-rule', reason: 'I say so' })`,
   meddles: `evaluate(_s, request) {
     request.resource.attributes.status = 'open';
@@ -132,6 +132,38 @@ describe('a shadow', () => {
     assert.ok(body.evaluations.every(({ decision }: { decision: boolean }) => decision));
     assert.equal(await count('hangs', 'dropped'), 15);
     await eventually('the others are given up', async () => (await count('hangs', 'doubt')) === 5);
+  });
+
+  it('that hangs keeps no other from being asked, nor itself about another type', async () => {
+    const spared = { type: 'thing-spared', actions: ['read'], attributes: { id: { type: 'string' } } };
+    ok(await root.post(typesPath, { ...spared, shadow: 'hangs' }), 201);
+    const before = {
+      lies: await count('lies', 'disagreed'),
+      hangs: await count('hangs', 'disagreed'),
+      doubt: await count('hangs', 'doubt'),
+    };
+    const about = (name: string, id: string) => ({
+      resource: { type: `thing-${name}`, id, properties: name === 'spared' ? {} : { status: 'open' } },
+    });
+    const evaluations = [
+      ...Array.from({ length: 20 }, (_, at) => about('hangs', String(at))),
+      about('lies', '1'),
+      about('spared', '1'),
+    ];
+    const subject = { type: 'user', id: demoId(3) };
+    ok(await root.post('/access/v1/evaluations', { subject, action: { name: 'read' }, evaluations }));
+    assert.equal(await count('lies', 'dropped'), 0);
+    await eventually(
+      'both are counted',
+      async () =>
+        (await count('lies', 'disagreed')) === before.lies + 1 &&
+        (await count('hangs', 'disagreed')) === before.hangs + 1,
+    );
+    await eventually(
+      'the others are given up',
+      async () => (await count('hangs', 'doubt')) === before.doubt + 5,
+    );
+    ok(await root.delete(`${typesPath}/thing-spared`), 204);
   });
 
   it('that fails again and again does not keep the same engine from deciding elsewhere', async () => {

@@ -76,6 +76,42 @@ describe('the settings of another decision point', () => {
       assert.throws(() => load({ AUTHZEN_REMOTE_URL: url }), /^ConfigError: AUTHZEN_REMOTE_URL/);
   });
 
+  it('are refused at the start where a file is none of its kind, or the key is of another certificate', () => {
+    const [ca, cert, key] = [file('ca.pem'), file('client.pem'), file('client.key')];
+    const no = import.meta.filename;
+    assert.throws(() => load({ AUTHZEN_REMOTE_CA: no }), /^ConfigError: AUTHZEN_REMOTE_CA: .*no certificate/);
+    assert.throws(
+      () => load({ AUTHZEN_REMOTE_CA: key }),
+      /^ConfigError: AUTHZEN_REMOTE_CA: .*no certificate/,
+    );
+    for (const identity of [
+      { AUTHZEN_REMOTE_CERT: no, AUTHZEN_REMOTE_KEY: key },
+      { AUTHZEN_REMOTE_CERT: cert, AUTHZEN_REMOTE_KEY: no },
+      { AUTHZEN_REMOTE_CERT: cert, AUTHZEN_REMOTE_KEY: file('server.key') },
+    ])
+      assert.throws(
+        () => load({ AUTHZEN_REMOTE_CA: ca, ...identity }),
+        /^ConfigError: AUTHZEN_REMOTE_CERT, AUTHZEN_REMOTE_KEY: .* are not a certificate and its key/,
+      );
+  });
+
+  it('are refused where they are for TLS and the URL is without: nobody would be shown them, nor asked for theirs', () => {
+    const plain = { AUTHZEN_REMOTE_URL: 'http://pdp.example' };
+    assert.throws(
+      () => load({ ...plain, AUTHZEN_REMOTE_CA: file('ca.pem') }),
+      /^ConfigError: AUTHZEN_REMOTE_CA: is for https/,
+    );
+    assert.throws(
+      () =>
+        load({
+          ...plain,
+          AUTHZEN_REMOTE_CERT: file('client.pem'),
+          AUTHZEN_REMOTE_KEY: file('client.key'),
+        }),
+      /^ConfigError: AUTHZEN_REMOTE_CERT: is for https/,
+    );
+  });
+
   it('leave no header to be split: an authorization with a line break is refused, and not repeated', () => {
     assert.throws(
       () => load({ AUTHZEN_REMOTE_AUTHORIZATION: 'Bearer secret\r\nx: y' }),

@@ -125,6 +125,23 @@ describe('Cedar as part of the policy', () => {
     );
   });
 
+  it('so must a type that Cedar is the shadow of, which it could say nothing about', () => {
+    const invoice: ResourceType = { ...ticket, type: 'invoice', evaluator: 'casl', shadow: 'cedar' };
+    assert.deepEqual(messages([{ id: 'a', schema }], [invoice]), [
+      `/resourceTypes/${sampleTypes.length}/type the schema of Cedar has no entity invoice`,
+    ]);
+    const [action] = messages(
+      [{ id: 'a', schema }],
+      [{ ...ticket, actions: ['close'], evaluator: 'casl', shadow: 'cedar' }],
+    );
+    assert.match(action ?? '', /\/actions\/0 the schema of Cedar has no action close that applies to ticket/);
+    const alike = { ...invoice, type: 'in' };
+    assert.match(
+      messages([], [alike, { ...alike, type: 'in-' }])[0] ?? '',
+      /is the same in Cedar as in: in_$/,
+    );
+  });
+
   it('two types that would be one in Cedar are refused: what is about one would be about the other', () => {
     const [problem] = messages(
       [],
