@@ -31,7 +31,7 @@ function asReadAgain(segment: string): string {
     : segment;
 }
 
-/** 404, the same for a path without a route and for one with routes of other methods. */
+/** 404, the same for a path without a route, for one with routes of other methods, and where HIDE_FORBIDDEN has it for 403. */
 export function noRoute(): AppError {
-  return new AppError('not_found', { message: 'there is nothing here' });
+  return new AppError('not_found');
 }

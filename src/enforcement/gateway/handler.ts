@@ -1,5 +1,6 @@
 /** The gateway on the road of a request: its one reading, its route, its limit, the decision, and the upstream. */
 import type { Request, RequestHandler, Response } from 'express';
+import { AppError } from '../../errors.ts';
 import type { Principal } from '../../policy/ability.ts';
 import type { MatchedRoute } from '../../policy/routes/route-table.ts';
 import type { Signer } from '../../signing/sign.ts';
@@ -8,7 +9,7 @@ import { type CanonicalTarget, canonicalTarget } from './canonical-target.ts';
 import { findRoute, noRoute } from './find-route.ts';
 import { type ForwardParts, forward, hasBody } from './forward.ts';
 import { identityHeaders } from './identity-headers.ts';
-import type { RouteLimits } from './limits.ts';
+import { forgetLimit, type RouteLimits } from './limits.ts';
 import { type BodyRead, type ReadBody, readForDecision } from './read-body.ts';
 import { headerReader, hostOf, refuseMethodOverride } from './request-facts.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
@@ -33,7 +34,11 @@ export interface Passing {
  */
 export function gatewayHandler(parts: GatewayParts): RequestHandler {
   return async (req, res) => {
-    const admitted = await admitPassing(parts, req, res, 'first');
+    const admitted = await admitPassing(parts, req, res, 'first').catch((cause) => {
+      // Where a refusal is told as 404, its limit would tell that there is a route.
+      if (cause instanceof AppError && cause.code === 'not_found') forgetLimit(res);
+      throw cause;
+    });
     const { matched, target, host, principal, revision, body } = admitted;
     const { upstream } = matched.route;
     if (!upstream) throw noRoute();

@@ -51,6 +51,11 @@ export function routeLimits(shared: Pick<SharedCache, 'limiter'>): RouteLimits {
   };
 }
 
+/** Takes back what an answer says of a limit. */
+export function forgetLimit(res: Response): void {
+  for (const name of ['RateLimit', 'RateLimit-Policy']) res.removeHeader(name);
+}
+
 /**
  * By what the gateway found out, never by what the client says; whoever is nobody is counted by address, and the /64 of an
  * IPv6 address is one, for its owner has all of it.

@@ -98,7 +98,7 @@ describe('a proxied request', () => {
     for (const path of ['/nothing', '/projects', '/asked/apollo']) {
       const missing = await user.client.get(path);
       assertProblem(missing, 404, 'not_found');
-      assert.equal(missing.body.detail, 'there is nothing here');
+      assert.equal(missing.body.detail, 'There is no such resource');
     }
     assert.equal((await user.client.delete('/projects/apollo')).status, 404);
     assert.equal(upstream.seen.length, count);
