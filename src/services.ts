@@ -2,6 +2,7 @@
 import type { Request } from 'express';
 import type { Logger } from 'pino';
 import { passwordHasher } from './accounts/password.ts';
+import { Burst } from './audit/burst.ts';
 import { DecisionLog } from './audit/decision-log.ts';
 import { keepDecisionPartitions } from './audit/decision-partitions.ts';
 import { DisagreementLog } from './audit/disagreement-log.ts';
@@ -134,10 +135,11 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
     onOutcome: (evaluator, outcome) => metrics.shadowDecisions.inc({ evaluator, outcome }),
     onDisagreement: (disagreement) => disagreements.note(disagreement),
   });
+  const tellOfDoubt = doubtTeller(logger);
   const decisions = decisionPoint({
     evaluators,
     record: (entry) => {
-      measure(entry, metrics, logger);
+      measure(entry, metrics, tellOfDoubt);
       const id = decisionLog.note(entry);
       shadow.note(entry, id);
       return id;
@@ -363,17 +365,26 @@ function applyChange(change: Change, { live, sessions, apiKeys, entities }: Reme
 }
 
 function measure(
-  { request, decision, evaluator, durationMs, doubt }: DecisionRecord,
+  record: DecisionRecord,
   metrics: Metrics,
-  logger: Logger,
+  tellOfDoubt: (record: DecisionRecord) => void,
 ): void {
+  const { decision, evaluator, durationMs, doubt } = record;
   metrics.decisions.add(doubt ? 'doubt' : decision.allow ? 'allow' : 'deny', evaluator);
   if (durationMs !== undefined) metrics.decisionSeconds.observe({ evaluator }, durationMs / 1000);
-  if (doubt)
-    logger.warn(
-      { err: doubt, action: request.action.name, resource: request.resource.type },
-      'denied in doubt',
-    );
+  if (doubt) tellOfDoubt(record);
+}
+
+/** All are counted; of those of one resource type a log holds so many at most, since each of its requests may be one. */
+function doubtTeller(logger: Logger): (record: DecisionRecord) => void {
+  const burst = new Burst();
+  return ({ request, doubt }) => {
+    if (burst.take(request.resource.type))
+      logger.warn(
+        { err: doubt, action: request.action.name, resource: request.resource.type },
+        'denied in doubt',
+      );
+  };
 }
 
 /** What nobody decides about on this node, in words; nodes may differ, so that a policy may say it all the same. */

@@ -1,7 +1,8 @@
-/** Where evaluator and shadow disagreed: kept for those who move from one to the other, so many in a second at most. */
+/** Where evaluator and shadow disagreed: kept for those who move from one to the other, so many of each resource type at most. */
 import { randomUUID } from 'node:crypto';
 import type { Disagreement } from '../decision/shadow.ts';
 import type { Database } from '../storage/postgres.ts';
+import { Burst } from './burst.ts';
 import { redactText } from './redact.ts';
 
 export interface DisagreementLogOptions {
@@ -13,9 +14,6 @@ export interface DisagreementLogOptions {
   onTrouble(cause: unknown): void;
 }
 
-/** At once, and then so many in a second: a wrong shadow disagrees with every request. */
-const BURST = 100;
-const PER_SECOND = 10;
 const FLUSH_MS = 1000;
 const CLEAN_MS = 60 * 60 * 1000;
 const DAY_MS = 24 * CLEAN_MS;
@@ -25,8 +23,8 @@ export class DisagreementLog {
   readonly #options: DisagreementLogOptions;
   readonly #timer: NodeJS.Timeout;
   #rows: Record<string, unknown>[] = [];
-  #room = BURST;
-  #roomAtMs = performance.now();
+  /** A wrong shadow disagrees with every request. */
+  readonly #burst = new Burst();
   #cleanedAtMs = Number.NEGATIVE_INFINITY;
   #flight: Promise<void> = Promise.resolve();
 
@@ -35,9 +33,9 @@ export class DisagreementLog {
     this.#timer = setInterval(() => void this.written(), FLUSH_MS).unref();
   }
 
-  /** Keeps it, where there is room in this second. Never waits. */
+  /** Keeps it, where there is room for one of its resource type. Never waits. */
   note(disagreement: Disagreement): void {
-    if (!this.#takeRoom()) return;
+    if (!this.#burst.take(disagreement.entry.request.resource.type)) return;
     const row = rowOf(disagreement);
     this.#rows.push(row);
     this.#options.onKept(row);
@@ -52,15 +50,6 @@ export class DisagreementLog {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await this.written();
-  }
-
-  #takeRoom(): boolean {
-    const nowMs = performance.now();
-    this.#room = Math.min(BURST, this.#room + ((nowMs - this.#roomAtMs) / 1000) * PER_SECOND);
-    this.#roomAtMs = nowMs;
-    if (this.#room < 1) return false;
-    this.#room--;
-    return true;
   }
 
   async #write(): Promise<void> {

@@ -17,7 +17,7 @@ export interface DecisionMessage {
 export function answerOf(snapshot: Snapshot, request: AccessRequest, decision: Decision): DecisionMessage {
   const { allow, ruleId, revision, id } = decision;
   const status = allow ? '200' : '403';
-  const words = wordsOf(snapshot, decision);
+  const words = wordsOf(snapshot, request, decision);
   return {
     decision: allow,
     context: {
@@ -30,9 +30,14 @@ export function answerOf(snapshot: Snapshot, request: AccessRequest, decision: D
   };
 }
 
-/** A rule that is none of ours, or none at all, was told of by another engine, and so were the words. */
-function wordsOf({ rules }: Snapshot, { ruleId, reason }: Decision): string | undefined {
-  if (ruleId !== null && rules.has(ruleId)) return rules.get(ruleId)?.reason;
+/** Another engine tells of rules of its own, and in its own words. */
+function wordsOf(
+  { rules, types }: Snapshot,
+  { resource }: AccessRequest,
+  { ruleId, reason }: Decision,
+): string | undefined {
+  const isOurs = types.get(resource.type)?.evaluator === 'casl';
+  if (isOurs && ruleId !== null && rules.has(ruleId)) return rules.get(ruleId)?.reason;
   return isSaid(reason) ? reason : undefined;
 }
 

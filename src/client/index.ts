@@ -37,6 +37,7 @@ const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** A client. Throws TypeError where the options cannot be used. */
 export function castellan(options: CastellanOptions): Castellan {
+  if (!isRecord(options)) throw new TypeError('castellan takes options, at least {url}');
   const { timeoutMs = 1000, batchSize = 100, fetch = globalThis.fetch } = options;
   const base = baseOf(options.url);
   requireWhole('timeoutMs', timeoutMs, LONGEST_TIMEOUT_MS);

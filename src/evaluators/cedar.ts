@@ -71,6 +71,6 @@ function verdictOf({ allow, determining, errors }: CedarAnswer): Verdict {
   if (error && (allow || !first))
     throw new Error(`Cedar could not evaluate the policy ${error.id}: ${error.message}`);
   if (!first) return { allow: false, ruleId: null };
-  const reason = determining.find((policy) => policy.reason !== undefined)?.reason;
-  return { allow, ruleId: first.id, ...(reason !== undefined && { reason }) };
+  const { id: ruleId, reason } = determining.find((policy) => policy.reason !== undefined) ?? first;
+  return { allow, ruleId, ...(reason !== undefined && { reason }) };
 }

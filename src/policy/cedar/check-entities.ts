@@ -20,7 +20,7 @@ export function checkEntities(parts: readonly CedarPart[], schema: string | unde
   );
   const first = new Map<string, string>();
   const found = all.flatMap((one): Problem[] => {
-    const { name, pointer } = one;
+    const { entity, name, pointer } = one;
     const known = first.get(name);
     if (known !== undefined)
       return [
@@ -31,9 +31,29 @@ export function checkEntities(parts: readonly CedarPart[], schema: string | unde
         },
       ];
     first.set(name, pointer);
+    const without = valuesWithout(entity.attrs ?? {}, `${pointer}/attrs`);
+    if (without.length > 0) return without;
     return messagesOf([one], schema).map((message) => ({ pointer, code: 'cedar', message }));
   });
   return found.length > 0 ? found : checkTogether(all, schema);
+}
+
+/** Values of JSON that Cedar has none of, and of which its reader says no more than that. */
+function valuesWithout(value: unknown, pointer: string): Problem[] {
+  const problem = (message: string): Problem[] => [{ pointer, code: 'cedar', message }];
+  if (value === null) return problem('is null, which Cedar has not: leave it out');
+  if (typeof value === 'number') {
+    if (!Number.isInteger(value))
+      return problem(
+        `is no whole number; Cedar has only these: write {"__extn": {"fn": "decimal", "arg": "${value}"}}`,
+      );
+    if (!Number.isSafeInteger(value))
+      return problem('is too large for a number that every reader of JSON takes for the same');
+  }
+  if (typeof value !== 'object') return [];
+  return Object.entries(value).flatMap(([key, item]) =>
+    valuesWithout(item, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`),
+  );
 }
 
 /**

@@ -78,6 +78,23 @@ describe('an evaluator of your own', () => {
     assert.deepEqual(denied.context.reason_user, { 403: 'Only the owner changes it' });
   });
 
+  it('has its own words for a rule that has the id of one of ours', async () => {
+    ok(
+      await root.post('/api/v1/admin/rules', {
+        id: 'on-call',
+        role: 'everyone',
+        action: 'read',
+        subject: 'document',
+        conditions: { title: 'nothing' },
+        reason: 'The words of a rule of ours',
+      }),
+      201,
+    );
+    const { context } = await ask(onCall, 'read', '2026-06-01T22:00:00Z');
+    assert.equal(context.ruleId, 'on-call');
+    assert.notEqual(context.reason_user['200'], 'The words of a rule of ours');
+  });
+
   it('says which fields are allowed', async () => {
     const { body } = ok(
       await root.post('/api/v1/admin/policy/explain', {

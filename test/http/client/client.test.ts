@@ -275,6 +275,8 @@ describe('castellan/client', () => {
   });
 
   it('refuses options that cannot be used', () => {
+    // @ts-expect-error: as it may be called from JavaScript
+    assert.throws(() => castellan(), /^TypeError: castellan takes options, at least \{url\}/);
     assert.throws(() => castellan({ url: 'file:///etc/passwd' }), /url must begin with http/);
     assert.throws(() => castellan({ url: gateway.url, timeoutMs: 0 }), /timeoutMs must be a whole number/);
     // Timers would make 1 ms of it, and nothing would ever be allowed.

@@ -54,6 +54,14 @@ describe('the evaluator cedar', () => {
     assert.equal((await decide(snapshot, { action: 'update' })).ruleId, 'b');
   });
 
+  it('the rule and the reason that are told are of one policy, where several determine it', async () => {
+    const snapshot = snapshotWith(
+      '@id("a") forbid(principal, action, resource); @id("b") @reason("Sealed") forbid(principal, action, resource);',
+    );
+    const { ruleId, reason } = await decide(snapshot);
+    assert.deepEqual([ruleId, reason], ['b', 'Sealed']);
+  });
+
   it('a forbid beats every permit', async () => {
     const snapshot = snapshotWith(
       'permit(principal, action, resource); @id("no") forbid(principal, action, resource);',

@@ -42,6 +42,16 @@ describe('Cedar as part of the policy', () => {
     );
   });
 
+  it('a value that Cedar has none of is refused at its place, with what would be right', () => {
+    const attrs = { size: 1.5, list: [{ 'a/b': null }], big: 2 ** 60 };
+    const entities = [{ uid: { type: 'ticket', id: '1' }, attrs }];
+    assert.deepEqual(messages([{ id: 'a', policies: '', entities }]), [
+      '/cedar/0/entities/0/attrs/size is no whole number; Cedar has only these: write {"__extn": {"fn": "decimal", "arg": "1.5"}}',
+      '/cedar/0/entities/0/attrs/list/0/a~1b is null, which Cedar has not: leave it out',
+      '/cedar/0/entities/0/attrs/big is too large for a number that every reader of JSON takes for the same',
+    ]);
+  });
+
   it('a policy that is not Cedar is refused, with the place in its text', () => {
     const [problem] = messages([{ id: 'a', policies: '// ü\npermit(principal, action);' }]);
     assert.match(problem ?? '', /^\/cedar\/0\/policies .* at line 2, column \d+$/);
