@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import ipaddr from 'ipaddr.js';
 import Joi from 'joi';
+import { forwardAuthSetting, type ProxyName, proxyNames } from './config/forward-auth.ts';
 import { type TrustedIssuer, trustedIssuersSetting } from './config/trusted-issuers.ts';
 
 interface Setting {
@@ -12,6 +13,8 @@ interface Setting {
   show?(value: unknown): string;
   /** Never shown by `castellan config` and never logged. */
   secret?: true;
+  /** Set to nothing it is nothing; other settings have their default then. */
+  mayBeEmpty?: true;
 }
 
 const seconds = Joi.number().integer().min(1);
@@ -85,6 +88,12 @@ export const settings = {
     schema: proxies,
     default: '',
     meaning: 'addresses or CIDRs of proxies whose X-Forwarded-* headers are believed, comma separated',
+  },
+  FORWARD_AUTH: {
+    schema: forwardAuthSetting,
+    default: proxyNames.join(','),
+    mayBeEmpty: true,
+    meaning: 'proxies that may ask at /forward-auth, comma separated; empty: none. Name the one in use alone',
   },
   ALLOWED_ORIGINS: {
     schema: list,
@@ -347,6 +356,7 @@ export interface Config {
   /** Undefined: what comes is plain. */
   tls: CertificateFiles | undefined;
   trustedProxies: string[];
+  forwardAuth: readonly ProxyName[];
   allowedOrigins: string[];
   databaseUrl: string | undefined;
   databasePoolMax: number;
@@ -446,7 +456,7 @@ export function reportSettings(env: NodeJS.ProcessEnv = process.env): SettingRep
     return {
       name,
       value: shown,
-      source: isSet(env[name]) ? 'environment' : 'default',
+      source: isSet(setting, env[name]) ? 'environment' : 'default',
       meaning: setting.meaning,
     };
   });
@@ -455,7 +465,7 @@ export function reportSettings(env: NodeJS.ProcessEnv = process.env): SettingRep
 function readSettings(env: NodeJS.ProcessEnv): Values {
   const values: Partial<Values> = {};
   for (const [name, setting] of settingEntries()) {
-    const raw = isSet(env[name]) ? env[name] : defaultOf(setting, values);
+    const raw = isSet(setting, env[name]) ? env[name] : defaultOf(setting, values);
     if (raw === undefined) continue;
     const { error, value } = setting.schema.validate(raw, { errors: { label: false } });
     if (error)
@@ -489,8 +499,8 @@ function settingEntries(): [SettingName, Setting][] {
   return Object.entries(settings) as [SettingName, Setting][];
 }
 
-function isSet(value: string | undefined): value is string {
-  return value !== undefined && value !== '';
+function isSet({ mayBeEmpty }: Setting, value: string | undefined): value is string {
+  return value !== undefined && (value !== '' || mayBeEmpty === true);
 }
 
 function defaultOf(setting: Setting, values: Partial<Values>): unknown {
@@ -506,6 +516,7 @@ function toConfig(values: Values): Config {
     publicUrl: v.PUBLIC_URL,
     tls: v.TLS_CERT && Object.freeze({ certFile: v.TLS_CERT, keyFile: v.TLS_KEY }),
     trustedProxies: v.TRUSTED_PROXIES,
+    forwardAuth: v.FORWARD_AUTH,
     allowedOrigins: v.ALLOWED_ORIGINS,
     databaseUrl: v.DATABASE_URL,
     databasePoolMax: v.DATABASE_POOL_MAX,
