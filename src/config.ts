@@ -4,6 +4,7 @@ import ipaddr from 'ipaddr.js';
 import Joi from 'joi';
 import { forwardAuthSetting, type ProxyName, proxyNames } from './config/forward-auth.ts';
 import { type TrustedIssuer, trustedIssuersSetting } from './config/trusted-issuers.ts';
+import { showHosts, type UpstreamHost, upstreamHostsSetting } from './config/upstream-hosts.ts';
 
 interface Setting {
   schema: Joi.Schema;
@@ -99,6 +100,13 @@ export const settings = {
     schema: list,
     default: '',
     meaning: 'other origins whose pages may send changes with the session cookie, comma separated',
+  },
+  UPSTREAM_HOSTS: {
+    schema: upstreamHostsSetting,
+    default: '',
+    show: showHosts,
+    meaning:
+      'where routes may lead, comma separated: host names, *.suffix, addresses and CIDRs, each with :port or without; without it anywhere but link-local, unspecified and multicast addresses',
   },
   DATABASE_URL: {
     schema: Joi.string().uri({ scheme: ['postgres', 'postgresql'] }),
@@ -358,6 +366,7 @@ export interface Config {
   trustedProxies: string[];
   forwardAuth: readonly ProxyName[];
   allowedOrigins: string[];
+  upstreamHosts: readonly UpstreamHost[];
   databaseUrl: string | undefined;
   databasePoolMax: number;
   dataDir: string;
@@ -518,6 +527,7 @@ function toConfig(values: Values): Config {
     trustedProxies: v.TRUSTED_PROXIES,
     forwardAuth: v.FORWARD_AUTH,
     allowedOrigins: v.ALLOWED_ORIGINS,
+    upstreamHosts: v.UPSTREAM_HOSTS,
     databaseUrl: v.DATABASE_URL,
     databasePoolMax: v.DATABASE_POOL_MAX,
     dataDir: v.DATA_DIR,
