@@ -6,6 +6,8 @@ import { cleanAnswer, mayTrail } from './upstream-headers.ts';
 export function passOn(answer: IncomingMessage, req: IncomingMessage, res: ServerResponse): void {
   const { headers, statusCode = 0, statusMessage = '' } = answer;
   cleanAnswer(headers);
+  // A 101 that does not say to what: nobody was asked, and the client would take what follows for something else.
+  if (statusCode < 200) throw new Error(`answered ${statusCode}`);
   const coding = headers['transfer-encoding'];
   // Without its last part nobody knows where the body ends.
   if (coding !== undefined && !/(^|,)\s*chunked\s*$/i.test(coding)) throw new Error(`answered in ${coding}`);
