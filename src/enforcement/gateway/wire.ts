@@ -41,6 +41,9 @@ export interface Wire {
   close(): void;
 }
 
+/** Unused for so long, a connection is closed. */
+const KEPT_MS = 60_000;
+
 const unreached =
   /^(ERR_UPSTREAM_HOST|ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|CERT_|ERR_TLS|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/;
 
@@ -50,7 +53,8 @@ function isReached(cause: unknown): boolean {
 
 /** Keeps connections to upstreams; as many at once as there are requests. */
 export function makeWire(reach: Reach): Wire {
-  const kept = guardedAgents(reach, { keepAlive: true, maxFreeSockets: 64 });
+  // The time limit is that of connections in no use; where a server announces less, it is less.
+  const kept = guardedAgents(reach, { keepAlive: true, maxFreeSockets: 64, timeout: KEPT_MS });
   const once = guardedAgents(reach, {});
   const agentFor = kept.of;
   return {

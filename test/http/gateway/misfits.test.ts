@@ -19,6 +19,8 @@ const answers: Record<string, string> = {
   '/raw/coding': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nHTTP/1.1 200 OK\r\n\r\n',
   '/raw/later': 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9\r\n\r\n',
   '/raw/silent': '',
+  '/raw/kept-1': 'HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 2\r\n\r\nhi',
+  '/raw/kept-2': 'HTTP/1.1 200 OK\r\nKeep-Alive: timeout=2\r\nContent-Length: 2\r\n\r\nhi',
   '/ws/refused': 'HTTP/1.1 200 OK\r\nCastellan-Principal: user:1\r\nContent-Length: 2\r\n\r\nhi',
   '/ws/silent': '',
   '/ws/h2c': 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n',
@@ -131,6 +133,16 @@ describe('what is no proper request or answer', () => {
     const [head] = await once(socket, 'data');
     assert.match(String(head), /^HTTP\/1.1 200 .*\r\n\r\n$/s);
     socket.destroy();
+  });
+
+  it('a connection that its server says it will close is given up before, and no request is lost on it', async () => {
+    for (const path of ['/raw/kept-1', '/raw/kept-2']) {
+      const count = theirs.length;
+      assert.equal(statusOf(await sendRaw(gateway.url, rawRequest(path))), 200);
+      const used = theirs[count] ?? theirs.at(-1);
+      assert.ok(used);
+      if (!used.closed) await once(used, 'close');
+    }
   });
 
   it('a client that goes away with requests in line leaves none of them open behind', async () => {
