@@ -75,7 +75,7 @@ export function makeApp(services: Services, oneFraming = refuseOddFraming()): Ex
   app.use(operationsRouter(services)); //          /livez /readyz /metrics
   app.use(docsRouter(openApiDocument(endpoints))); // /openapi.json /docs
   app.use(publishedTexts([publishedPolicySchema()])); // /schemas/policy.json
-  app.use(forwardAuthRouter({ ...services, ...services.gateway })); // /forward-auth
+  app.use(forwardAuthRouter({ ...services, ...services.gateway }, config.forwardAuth)); // /forward-auth
   app.use('/access/v1', echoRequestId);
   app.use(identify(services));
   mountEndpoints(app, endpoints, services.mounting);

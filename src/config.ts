@@ -2,7 +2,9 @@
 import { availableParallelism } from 'node:os';
 import ipaddr from 'ipaddr.js';
 import Joi from 'joi';
+import { forwardAuthSetting, type ProxyName, proxyNames } from './config/forward-auth.ts';
 import { type TrustedIssuer, trustedIssuersSetting } from './config/trusted-issuers.ts';
+import { showHosts, type UpstreamHost, upstreamHostsSetting } from './config/upstream-hosts.ts';
 
 interface Setting {
   schema: Joi.Schema;
@@ -12,6 +14,8 @@ interface Setting {
   show?(value: unknown): string;
   /** Never shown by `castellan config` and never logged. */
   secret?: true;
+  /** Set to nothing it is nothing; other settings have their default then. */
+  mayBeEmpty?: true;
 }
 
 const seconds = Joi.number().integer().min(1);
@@ -86,10 +90,23 @@ export const settings = {
     default: '',
     meaning: 'addresses or CIDRs of proxies whose X-Forwarded-* headers are believed, comma separated',
   },
+  FORWARD_AUTH: {
+    schema: forwardAuthSetting,
+    default: proxyNames.join(','),
+    mayBeEmpty: true,
+    meaning: 'proxies that may ask at /forward-auth, comma separated; empty: none. Name the one in use alone',
+  },
   ALLOWED_ORIGINS: {
     schema: list,
     default: '',
     meaning: 'other origins whose pages may send changes with the session cookie, comma separated',
+  },
+  UPSTREAM_HOSTS: {
+    schema: upstreamHostsSetting,
+    default: '',
+    show: showHosts,
+    meaning:
+      'where routes may lead, comma separated: host names, *.suffix, addresses and CIDRs, each with :port or without; without it anywhere but link-local, unspecified and multicast addresses',
   },
   DATABASE_URL: {
     schema: Joi.string().uri({ scheme: ['postgres', 'postgresql'] }),
@@ -347,7 +364,9 @@ export interface Config {
   /** Undefined: what comes is plain. */
   tls: CertificateFiles | undefined;
   trustedProxies: string[];
+  forwardAuth: readonly ProxyName[];
   allowedOrigins: string[];
+  upstreamHosts: readonly UpstreamHost[];
   databaseUrl: string | undefined;
   databasePoolMax: number;
   dataDir: string;
@@ -446,7 +465,7 @@ export function reportSettings(env: NodeJS.ProcessEnv = process.env): SettingRep
     return {
       name,
       value: shown,
-      source: isSet(env[name]) ? 'environment' : 'default',
+      source: isSet(setting, env[name]) ? 'environment' : 'default',
       meaning: setting.meaning,
     };
   });
@@ -455,7 +474,7 @@ export function reportSettings(env: NodeJS.ProcessEnv = process.env): SettingRep
 function readSettings(env: NodeJS.ProcessEnv): Values {
   const values: Partial<Values> = {};
   for (const [name, setting] of settingEntries()) {
-    const raw = isSet(env[name]) ? env[name] : defaultOf(setting, values);
+    const raw = isSet(setting, env[name]) ? env[name] : defaultOf(setting, values);
     if (raw === undefined) continue;
     const { error, value } = setting.schema.validate(raw, { errors: { label: false } });
     if (error)
@@ -489,8 +508,8 @@ function settingEntries(): [SettingName, Setting][] {
   return Object.entries(settings) as [SettingName, Setting][];
 }
 
-function isSet(value: string | undefined): value is string {
-  return value !== undefined && value !== '';
+function isSet({ mayBeEmpty }: Setting, value: string | undefined): value is string {
+  return value !== undefined && (value !== '' || mayBeEmpty === true);
 }
 
 function defaultOf(setting: Setting, values: Partial<Values>): unknown {
@@ -506,7 +525,9 @@ function toConfig(values: Values): Config {
     publicUrl: v.PUBLIC_URL,
     tls: v.TLS_CERT && Object.freeze({ certFile: v.TLS_CERT, keyFile: v.TLS_KEY }),
     trustedProxies: v.TRUSTED_PROXIES,
+    forwardAuth: v.FORWARD_AUTH,
     allowedOrigins: v.ALLOWED_ORIGINS,
+    upstreamHosts: v.UPSTREAM_HOSTS,
     databaseUrl: v.DATABASE_URL,
     databasePoolMax: v.DATABASE_POOL_MAX,
     dataDir: v.DATA_DIR,

@@ -15,6 +15,7 @@ import { sourcesOf } from './demo/endpoints.ts';
 import { checkSources } from './enforcement/check-sources.ts';
 import { gatekeeper } from './enforcement/gatekeeper.ts';
 import { routeLimits } from './enforcement/gateway/limits.ts';
+import { makeReach } from './enforcement/gateway/reach.ts';
 import { makeTargets } from './enforcement/gateway/targets.ts';
 import { Upgrades } from './enforcement/gateway/upgrades.ts';
 import { makeWire } from './enforcement/gateway/wire.ts';
@@ -32,9 +33,10 @@ import { type Metrics, makeMetrics } from './http/metrics.ts';
 import type { Check } from './http/operations.ts';
 import { publicUrlOf } from './http/public-url.ts';
 import { type Change, ChangeFeed } from './policy/change-feed.ts';
-import type { TableCheck } from './policy/compile.ts';
+import type { CompileOptions } from './policy/compile.ts';
 import { LivePolicy } from './policy/live-policy.ts';
 import { pastSnapshots } from './policy/past-snapshots.ts';
+import { targetsOf } from './policy/routes/compile-route.ts';
 import type { Snapshot } from './policy/snapshot.ts';
 import { LiveIssuers } from './sessions/issuers/live-issuers.ts';
 import { LiveApiKeys } from './sessions/live-api-keys.ts';
@@ -108,14 +110,15 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   const onRemoteCall = (outcome: CallOutcome) => metrics.remoteCalls.inc({ outcome });
   const more = await openEvaluators(config, onRemoteCall);
   const evaluatorNames = namesWith(more);
+  const reach = makeReach(config.upstreamHosts);
   const upgrades = new Upgrades();
-  const targets = makeTargets((origin, isUp) =>
+  const targets = makeTargets(reach, (origin, isUp) =>
     logger.warn({ target: origin, isUp }, isUp ? 'an upstream answers again' : 'an upstream does not answer'),
   );
   const live = makeLivePolicy(
     config,
     db,
-    { evaluators: evaluatorNames, tables: tableCheck(sources) },
+    { evaluators: evaluatorNames, tables: tableCheck(sources), refusalOf: reach.refusalOf },
     logger,
     metrics,
     (snapshot) => {
@@ -192,7 +195,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       logger.warn({ err: cause }, 'the days of the decision log could not be kept; tried again in an hour'),
   });
   const signer = makeSigner({ keys: signingKeys, issuer: publicUrlOf(config, config.port) });
-  const wire = makeWire();
+  const wire = makeWire(reach);
   const readBody = jsonBodyReader(config.bodyLimitBytes);
   const isSecure = (req: Request) => req.secure || (config.publicUrl?.startsWith('https:') ?? false);
   return {
@@ -323,7 +326,7 @@ function openDisagreementLog({ decisionLog }: Config, db: Database, logger: Logg
 function makeLivePolicy(
   config: Config,
   db: Database,
-  checks: { evaluators: readonly string[]; tables: TableCheck },
+  checks: Pick<CompileOptions, 'evaluators' | 'tables' | 'refusalOf'>,
   logger: Logger,
   metrics: Metrics,
   onAdopted: (snapshot: Snapshot) => void,
@@ -338,7 +341,7 @@ function makeLivePolicy(
       onAdopted(snapshot);
       const unanswered = unansweredIn(config, snapshot);
       if (unanswered) logger.warn(unanswered);
-      for (const line of unnamedIn(config, snapshot)) logger.warn(line);
+      for (const line of [...unnamedIn(config, snapshot), ...refusedIn(checks, snapshot)]) logger.warn(line);
     },
     onFailure: (revision, cause) => {
       metrics.policyFailures.inc();
@@ -402,6 +405,18 @@ function unnamedIn({ trustedIssuers }: Config, { types }: Snapshot): string[] {
       ({ issuer, principalType }) =>
         `${principalType} is no resource type of the policy, so the tokens of ${issuer} are nobody on this node`,
     );
+}
+
+/** Routes that were written under another setting and lead nowhere on this node, in words. */
+function refusedIn({ refusalOf }: Pick<CompileOptions, 'refusalOf'>, { policy }: Snapshot): string[] {
+  return policy.routes.flatMap((route) =>
+    targetsOf(route).flatMap(({ target }) => {
+      const refusal = refusalOf?.(target);
+      return refusal === undefined
+        ? []
+        : [`nothing is sent to ${target.origin} by the route ${route.id}: ${refusal}`];
+    }),
+  );
 }
 
 interface Checked {

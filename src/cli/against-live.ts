@@ -1,6 +1,7 @@
 /** `castellan check --against-live`: files beside what is live, before they are imported. */
 import { type Simulation, simulate } from '../admin/simulate.ts';
 import type { ReachChange } from '../decision/simulate.ts';
+import { makeReach } from '../enforcement/gateway/reach.ts';
 import { tableCheck } from '../enforcement/table-check.ts';
 import { policyInvalid } from '../errors.ts';
 import { compile } from '../policy/compile.ts';
@@ -18,13 +19,14 @@ export async function simulateFiles(
   mode: 'merge' | 'replace',
   progress: Progress,
 ): Promise<Simulation> {
-  return withLiveDatabase(async ({ db, sources, evaluators, live: { snapshot: before } }) => {
+  return withLiveDatabase(async ({ config, db, sources, evaluators, live: { snapshot: before } }) => {
     progress.begin('comparing with what is live');
     const policy = await policyWith(files.policy, before, mode);
     const { snapshot: after, problems } = compile(policy, {
       revision: before.revision + 1,
       evaluators: evaluators.names,
       tables: tableCheck(sources),
+      refusalOf: makeReach(config.upstreamHosts).refusalOf,
       previous: before,
     });
     if (!after) throw policyInvalid(problems.map((problem) => files.locate(problem, policy)));

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { loadConfig } from '../config.ts';
 import { type CaseResult, runCases } from '../decision/run-cases.ts';
 import { sourcesOf } from '../demo/endpoints.ts';
+import { makeReach } from '../enforcement/gateway/reach.ts';
 import { tableCheck } from '../enforcement/table-check.ts';
 import type { Problem } from '../errors.ts';
 import { builtInTypes } from '../policy/built-in.ts';
@@ -85,10 +86,12 @@ function compileFiles(
   if (isHidden || files.length === 0) return { problems };
   const shaped = places.has('rules') ? { ...policy, cases: [] } : policy;
   const judged = places.has('cedar') ? { ...shaped, cedar: [] } : shaped;
+  const config = loadConfig();
   const compiled = compile(judged, {
     revision: 1,
     evaluators,
-    tables: tableCheck(sourcesOf(loadConfig())),
+    tables: tableCheck(sourcesOf(config)),
+    refusalOf: makeReach(config.upstreamHosts).refusalOf,
   });
   const found = (compiled.problems ?? []).map((problem) => locate(problem, judged));
   if (compiled.snapshot && problems.length === 0) return compiled;

@@ -1,4 +1,5 @@
 /** `castellan diff` */
+import { makeReach } from '../enforcement/gateway/reach.ts';
 import { tableCheck } from '../enforcement/table-check.ts';
 import { policyInvalid } from '../errors.ts';
 import { compile } from '../policy/compile.ts';
@@ -21,12 +22,13 @@ export const diffCommand: Command = {
     tellingProblems('nothing was compared', async (progress) => {
       const files = await readDraftFiles(paths, progress);
       progress.begin('comparing');
-      const { revision, diff } = await withLiveDatabase(async ({ sources, live: { snapshot } }) => {
+      const { revision, diff } = await withLiveDatabase(async ({ config, sources, live: { snapshot } }) => {
         const policy = await policyWith(files.policy, snapshot, modeOf(options));
         const { problems = [] } = compile(policy, {
           revision: 0,
           evaluators: (await commandEvaluators()).names,
           tables: tableCheck(sources),
+          refusalOf: makeReach(config.upstreamHosts).refusalOf,
           previous: snapshot,
         });
         if (problems.length > 0)

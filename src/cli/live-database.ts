@@ -1,6 +1,7 @@
 /** The database as commands work on it: opened by the settings, the policy in force read, closed again. */
 import { type Config, loadConfig } from '../config.ts';
 import { sourcesOf } from '../demo/endpoints.ts';
+import { makeReach } from '../enforcement/gateway/reach.ts';
 import type { Sources } from '../enforcement/source.ts';
 import { tableCheck } from '../enforcement/table-check.ts';
 import { LivePolicy } from '../policy/live-policy.ts';
@@ -29,6 +30,7 @@ export async function withLiveDatabase<T>(work: (opened: LiveDatabase) => Promis
       evaluators: evaluators.names,
       staleAfterMs: Number.POSITIVE_INFINITY,
       tables: tableCheck(sources),
+      refusalOf: makeReach(config.upstreamHosts).refusalOf,
     });
     await live.load();
     return await work({ config, db, live, sources, evaluators });

@@ -70,11 +70,18 @@ function kindOf(cause: unknown): string {
   return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.name;
 }
 
-/** Times every request. */
+/** Times every request, also one whose client goes away, or whose answer breaks off: `aborted`. */
 export function timeRequests(metrics: Metrics): RequestHandler {
   return (req, res, next) => {
     const stop = metrics.requestSeconds.startTimer({ method: req.method });
-    res.on('finish', () => stop({ status: String(res.statusCode) }));
+    let isOver = false;
+    const end = (status: string) => {
+      if (!isOver) stop({ status });
+      isOver = true;
+    };
+    // That of HTTP/2 finishes when its stream is reset, too.
+    res.once('finish', () => end(res.writableEnded ? String(res.statusCode) : 'aborted'));
+    res.once('close', () => end('aborted'));
     next();
   };
 }

@@ -17,6 +17,8 @@ import {
   type Rule,
 } from './policy.ts';
 import { type CheckedRoutes, checkRoutes } from './routes/check-routes.ts';
+import { targetsOf } from './routes/compile-route.ts';
+import type { Route } from './routes/route.ts';
 import { makeRouteTable } from './routes/route-table.ts';
 import type { CompiledRule, Snapshot } from './snapshot.ts';
 
@@ -26,6 +28,8 @@ export interface CompileOptions {
   evaluators: readonly string[];
   /** Left out: rules are not held against tables, as when what is stored is read. */
   tables?: TableCheck;
+  /** Why a route may not lead to a target; undefined where it may. Left out: routes may lead anywhere. */
+  refusalOf?(target: URL): string | undefined;
   /** The snapshot before: rules that are the same object, under the same vocabulary, are not read again. */
   previous?: Snapshot;
 }
@@ -50,7 +54,8 @@ export function compile(policy: Policy, options: CompileOptions): Compiled {
   problems.push(...checkColumns(policy, options));
   const rules = compileRules(policy, { types, roles: new Set(roles.keys()) }, options, problems);
   const routes = compileRoutes(policy, types, options);
-  problems.push(...routes.problems, ...checkCases(policy, types, roles), ...checkCedar(policy));
+  problems.push(...routes.problems, ...checkTargets(policy.routes, options));
+  problems.push(...checkCases(policy, types, roles), ...checkCedar(policy));
   if (problems.length > 0) return { problems };
   const snapshot: Snapshot = {
     revision: options.revision,
@@ -185,6 +190,22 @@ function compileRoutes(
 ): CheckedRoutes {
   const isSame = routes === previous?.policy.routes && resourceTypes === previous.policy.resourceTypes;
   return isSame ? { table: previous.routes, problems: [] } : checkRoutes(routes, types);
+}
+
+/** Only of what is new: a route that was accepted under another setting must not keep others from being written. */
+function checkTargets(routes: readonly Route[], { refusalOf, previous }: CompileOptions): Problem[] {
+  if (!refusalOf || routes === previous?.policy.routes) return [];
+  const before = new Map(previous?.policy.routes.map((route) => [route.id, route]));
+  return routes.flatMap((route, index) => {
+    const known = before.get(route.id);
+    if (known && (known === route || partText(known) === partText(route))) return [];
+    return targetsOf(route).flatMap(({ target, pointer }) => {
+      const message = refusalOf(target);
+      return message === undefined
+        ? []
+        : [{ pointer: `/routes/${index}${pointer}`, code: 'upstream_refused', message }];
+    });
+  });
 }
 
 function checkColumns({ resourceTypes }: Policy, { tables, previous }: CompileOptions): Problem[] {

@@ -1,7 +1,7 @@
 /** The policy in force on this node: one reference to one snapshot, swapped whole. */
 import { AppError, type Problem, policyInvalid } from '../errors.ts';
 import type { Database } from '../storage/postgres.ts';
-import { compile, emptySnapshot, type TableCheck } from './compile.ts';
+import { type CompileOptions, compile, emptySnapshot, type TableCheck } from './compile.ts';
 import type { Policy } from './policy.ts';
 import type { Snapshot } from './snapshot.ts';
 import { currentRevision, loadPolicy } from './store.ts';
@@ -12,6 +12,8 @@ export interface LivePolicyOptions {
   staleAfterMs: number;
   /** What is new is held against these. */
   tables?: TableCheck;
+  /** Where new routes may not lead, and why. */
+  refusalOf?: (target: URL) => string | undefined;
   /** Called after each swap. */
   onAdopted?(snapshot: Snapshot): void;
   /** Called once for each published revision that cannot be compiled here, and when none can be read; the one before stays in force. */
@@ -63,20 +65,21 @@ export class LivePolicy {
 
   /** Compiles a new policy against what this node knows, without putting it in force. Throws `policy_invalid`. */
   compile(policy: Policy, revision: number): Snapshot {
-    return this.#compile(policy, revision, this.#options.tables);
+    const { tables, refusalOf } = this.#options;
+    return this.#compile(policy, revision, { ...(tables && { tables }), ...(refusalOf && { refusalOf }) });
   }
 
-  /** Compiles what is stored: it was accepted, so it is not held against tables that came later. Throws `policy_invalid`. */
+  /** Compiles what is stored: it was accepted, so it is not held against tables and settings that came later. Throws `policy_invalid`. */
   compileStored(policy: Policy, revision: number): Snapshot {
-    return this.#compile(policy, revision, undefined);
+    return this.#compile(policy, revision, {});
   }
 
-  #compile(policy: Policy, revision: number, tables: TableCheck | undefined): Snapshot {
+  #compile(policy: Policy, revision: number, checks: Pick<CompileOptions, 'tables' | 'refusalOf'>): Snapshot {
     const previous = this.#snapshot;
     const { snapshot, problems } = compile(policy, {
       revision,
       evaluators: this.#options.evaluators,
-      ...(tables && { tables }),
+      ...checks,
       ...(previous && { previous }),
     });
     if (!snapshot) throw policyInvalid(problems);

@@ -1,5 +1,6 @@
 /** How each proxy asks: where it writes the request that it wants to know about. One reading each; the headers of the others are nothing. */
 import type { IncomingMessage } from 'node:http';
+import type { ProxyName } from '../../config/forward-auth.ts';
 import { invalidField } from '../../errors.ts';
 import { valuesOf } from '../gateway/request-facts.ts';
 
@@ -14,8 +15,6 @@ export interface Original {
 }
 
 export interface Contract {
-  /** The last part of the endpoint's path. */
-  name: string;
   /** Takes no other answers than 200, 401 and 403: all else it would answer to the client as a fault of its own. */
   isOf3: boolean;
   /** Throws `invalid_request`, naming the header, where one is missing or there twice. */
@@ -26,7 +25,6 @@ export const FORWARD_AUTH = '/forward-auth';
 
 /** `auth_request` of nginx: `X-Original-URL: $scheme://$http_host$request_uri`, `X-Original-Method: $request_method`. */
 const nginx: Contract = {
-  name: 'nginx',
   isOf3: true,
   read: (req) => {
     const url = one(req, 'X-Original-URL');
@@ -39,8 +37,7 @@ const nginx: Contract = {
 };
 
 /** ForwardAuth of Traefik and `forward_auth` of Caddy. */
-const forwarded = (name: string): Contract => ({
-  name,
+const forwarded: Contract = {
   isOf3: false,
   read: (req) => ({
     method: one(req, 'X-Forwarded-Method'),
@@ -48,11 +45,10 @@ const forwarded = (name: string): Contract => ({
     target: one(req, 'X-Forwarded-Uri'),
     isSecure: isHttps(req, 'X-Forwarded-Proto'),
   }),
-});
+};
 
 /** HAProxy has no contract of its own: what docs/proxies/haproxy.lua sends. */
 const haproxy: Contract = {
-  name: 'haproxy',
   isOf3: false,
   read: (req) => ({
     method: one(req, 'X-Original-Method'),
@@ -64,7 +60,6 @@ const haproxy: Contract = {
 
 /** `ext_authz` of Envoy over HTTP: the request itself without its body, its path behind `path_prefix`. */
 const envoy: Contract = {
-  name: 'envoy',
   isOf3: false,
   read: (req) => ({
     method: req.method ?? '',
@@ -74,13 +69,14 @@ const envoy: Contract = {
   }),
 };
 
-export const contracts: readonly Contract[] = [
+/** By the last part of the endpoint's path. */
+export const contracts: Readonly<Record<ProxyName, Contract>> = {
   nginx,
-  forwarded('traefik'),
-  forwarded('caddy'),
+  traefik: forwarded,
+  caddy: forwarded,
   haproxy,
   envoy,
-];
+};
 
 function one(req: IncomingMessage, name: string): string {
   const [value, ...others] = valuesOf(req, name.toLowerCase());

@@ -1,5 +1,6 @@
 /** Forward-auth: a proxy asks before it lets a request through, and is told who asks in headers. */
 import { type Request, type RequestHandler, type Response, Router } from 'express';
+import type { ProxyName } from '../../config/forward-auth.ts';
 import { AppError } from '../../errors.ts';
 import { mayUseCookie } from '../../http/origin.ts';
 import { runStep } from '../../http/run-step.ts';
@@ -19,12 +20,15 @@ export interface ForwardAuthParts extends Admitter, Omit<AuthenticateOptions, 'i
   limits: RouteLimits;
 }
 
-/** `/forward-auth/{nginx,traefik,caddy,haproxy,envoy}`: believed from `TRUSTED_PROXIES` alone. */
-export function forwardAuthRouter(parts: ForwardAuthParts): Router {
+/**
+ * `/forward-auth/{nginx,traefik,caddy,haproxy,envoy}`, as far as they are named: believed from `TRUSTED_PROXIES` alone. The
+ * others are no paths of ours.
+ */
+export function forwardAuthRouter(parts: ForwardAuthParts, names: readonly ProxyName[]): Router {
   // In one spelling, so that a proxy which is to keep clients away from it can.
   const router = Router({ caseSensitive: true });
-  for (const contract of contracts)
-    router.use(`${FORWARD_AUTH}/${contract.name}`, within(contract, answerWith(contract, parts)));
+  for (const name of names)
+    router.use(`${FORWARD_AUTH}/${name}`, within(contracts[name], answerWith(contracts[name], parts)));
   return router;
 }
 

@@ -4,8 +4,12 @@ import { cleanAnswer, mayTrail } from './upstream-headers.ts';
 
 /** Begins to answer as the upstream did. Throws, with nothing of it in `res`, where that is no answer that may be passed on. */
 export function passOn(answer: IncomingMessage, req: IncomingMessage, res: ServerResponse): void {
-  const { headers, statusCode = 0, statusMessage = '' } = answer;
+  const { statusCode = 0, statusMessage = '' } = answer;
+  // A copy: Node reads from them, when the answer has ended, how long the connection may be kept.
+  const headers = { ...answer.headers };
   cleanAnswer(headers);
+  // A 101 that does not say to what: nobody was asked, and the client would take what follows for something else.
+  if (statusCode < 200) throw new Error(`answered ${statusCode}`);
   const coding = headers['transfer-encoding'];
   // Without its last part nobody knows where the body ends.
   if (coding !== undefined && !/(^|,)\s*chunked\s*$/i.test(coding)) throw new Error(`answered in ${coding}`);

@@ -1,9 +1,12 @@
 /** Which server of an upstream is asked: each in turn, those that fail passed over until they answer again. */
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { AppError } from '../../errors.ts';
 import { type CompiledUpstream, compileUpstream } from '../../policy/routes/compile-route.ts';
 import type { Route } from '../../policy/routes/route.ts';
 import type { Snapshot } from '../../policy/snapshot.ts';
+import { type GuardedAgents, guardedAgents } from './guarded-agents.ts';
+import type { Reach } from './reach.ts';
 
 /** Without a health check, one that could not be reached is tried again after this. */
 const PASSED_OVER_MS = 2000;
@@ -20,7 +23,7 @@ interface Watched {
 }
 
 export interface Targets {
-  /** Those to be tried, the best first; empty: none is up. */
+  /** Those to be tried, the best first; empty: none is up. Throws `bad_gateway` where none of them may be reached. */
   inTurn(upstream: CompiledUpstream): URL[];
   /** A target could not be reached. */
   failed(target: URL): void;
@@ -30,14 +33,15 @@ export interface Targets {
 }
 
 /** `onTurn`: told when a target goes down or comes up. */
-export function makeTargets(onTurn: (origin: string, isUp: boolean) => void): Targets {
+export function makeTargets(reach: Reach, onTurn: (origin: string, isUp: boolean) => void): Targets {
+  const agents = guardedAgents(reach, {});
   const watched = new Map<string, Watched>();
   const failedAtMs = new Map<string, number>();
   let turn = 0;
   const begin = (key: string, target: URL, check: Check) => {
     const state: Watched = { isUp: true, timer: setTimeout(() => {}, 0) };
     const look = async () => {
-      const isUp = await answers(target, check);
+      const isUp = await answers(target, check, agents);
       if (watched.get(key) !== state) return;
       if (isUp !== state.isUp) onTurn(target.origin, isUp);
       state.isUp = isUp;
@@ -51,7 +55,9 @@ export function makeTargets(onTurn: (origin: string, isUp: boolean) => void): Ta
       ? (watched.get(keyOf(target, check))?.isUp ?? true)
       : Date.now() - (failedAtMs.get(target.origin) ?? 0) >= PASSED_OVER_MS;
   return {
-    inTurn: ({ targets, healthCheck }) => {
+    inTurn: (upstream) => {
+      const { healthCheck } = upstream;
+      const targets = reachable(reach, upstream);
       const first = turn++ % targets.length;
       const turned = [...targets.slice(first), ...targets.slice(0, first)];
       const up = turned.filter((target) => isUp(target, healthCheck));
@@ -63,7 +69,7 @@ export function makeTargets(onTurn: (origin: string, isUp: boolean) => void): Ta
       failedAtMs.set(target.origin, Date.now());
     },
     watch: ({ policy }) => {
-      const wanted = new Map(checksIn(policy.routes));
+      const wanted = new Map(checksIn(policy.routes, reach));
       for (const [key, { timer }] of watched)
         if (!wanted.has(key)) {
           clearTimeout(timer);
@@ -74,18 +80,26 @@ export function makeTargets(onTurn: (origin: string, isUp: boolean) => void): Ta
     close: () => {
       for (const { timer } of watched.values()) clearTimeout(timer);
       watched.clear();
+      agents.close();
     },
   };
 }
 
-function checksIn(routes: readonly Route[]): [string, { target: URL; check: Check }][] {
+/** A route that was written under another setting stays in the policy, and nothing is sent to where it leads. */
+function reachable(reach: Reach, { targets }: CompiledUpstream): readonly URL[] {
+  const refusals = targets.map((target) => reach.refusalOf(target));
+  if (refusals.every((refusal) => refusal !== undefined))
+    throw new AppError('bad_gateway', { detail: refusals.join('; ') });
+  return targets.filter((_, at) => refusals[at] === undefined);
+}
+
+function checksIn(routes: readonly Route[], reach: Reach): [string, { target: URL; check: Check }][] {
   return routes.flatMap(({ upstream }) => {
     const { targets = [], healthCheck: check } = compileUpstream(upstream) ?? {};
     return check
-      ? targets.map((target): [string, { target: URL; check: Check }] => [
-          keyOf(target, check),
-          { target, check },
-        ])
+      ? targets
+          .filter((target) => reach.refusalOf(target) === undefined)
+          .map((target): [string, { target: URL; check: Check }] => [keyOf(target, check), { target, check }])
       : [];
   });
 }
@@ -94,11 +108,11 @@ function keyOf(target: URL, { path, intervalMs, timeoutMs }: Check): string {
   return `${target.origin} ${path} ${intervalMs} ${timeoutMs}`;
 }
 
-function answers(target: URL, { path, timeoutMs }: Check): Promise<boolean> {
+function answers(target: URL, { path, timeoutMs }: Check, agents: GuardedAgents): Promise<boolean> {
   return new Promise((resolve) => {
     const request = target.protocol === 'https:' ? httpsRequest : httpRequest;
     // Not resolved against it: `//host/path` would be another server.
-    const asked = request(target, { path, agent: false, signal: AbortSignal.timeout(timeoutMs) });
+    const asked = request(target, { path, agent: agents.of(target), signal: AbortSignal.timeout(timeoutMs) });
     asked.on('response', (response) => {
       response.resume();
       const { statusCode = 500 } = response;

@@ -5,12 +5,15 @@ import { AppError, invalidField } from '../../errors.ts';
 import type { UpgradeListener } from '../../http/direct.ts';
 import { runStep } from '../../http/run-step.ts';
 import type { GatewayServer } from '../../http/server.ts';
+import type { CompiledUpstream } from '../../policy/routes/compile-route.ts';
 import type { MatchedRoute } from '../../policy/routes/route-table.ts';
 import type { Snapshot } from '../../policy/snapshot.ts';
 import { hasBody } from './forward.ts';
 import { admitPassing, type GatewayParts, type Passing } from './handler.ts';
 import { identityHeaders } from './identity-headers.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
+import { gatewayError, WireError } from './wire.ts';
+import type { Upgrading } from './wire-upgrade.ts';
 
 export interface UpgradeParts extends GatewayParts {
   /** Finds out who asks, as the first step of a request does. */
@@ -67,6 +70,11 @@ export class Upgrades {
     open.socket.once('close', () => this.#open.delete(open));
   }
 
+  /** It did not become one. */
+  leave(open: Open): void {
+    this.#open.delete(open);
+  }
+
   /** Something changed: each connection is asked about again, and closed where it is not allowed any more, or in doubt. */
   look(): Promise<void> {
     this.#again = true;
@@ -103,11 +111,7 @@ export async function openWebSocket(
   { req, res, socket, head }: { req: Request; res: Response; socket: Socket; head: Buffer },
 ): Promise<void> {
   if (hasBody(req)) throw invalidField('/headers/Upgrade', 'must not be there with a body');
-  const { url } = req;
-  const { headers } = req;
   const ask = async () => {
-    // The library writes over both.
-    Object.assign(req, { url, headers });
     await runStep(parts.identify, req, res);
     return admitPassing(parts, req, res, 'again');
   };
@@ -130,22 +134,37 @@ export async function openWebSocket(
     upgrades: true,
   });
   // Of one that is gone already nothing would tell again.
-  if (!socket.destroyed) upgrades.keep({ socket, ask });
+  const open = { socket, ask };
+  if (!socket.destroyed) upgrades.keep(open);
   if (socket.destroyed) return;
-  res.detachSocket(socket);
-  const opened = await parts.wire.upgrade(req, socket, head, {
-    target,
-    url: passing.target.url,
-    headers: sent,
-    timeoutMs: upstream.timeoutMs,
-    body: undefined,
-  });
+  let opened = false;
+  try {
+    opened = await upgradeAt(parts, { req, res, socket, head }, sent, { passing, upstream, target });
+  } finally {
+    // An answer like others was decided on once.
+    if (!opened) upgrades.leave(open);
+  }
   // Its answer is none of Node's, which would be logged by itself.
   if (opened)
     req.log?.info(
       { path: passing.target.url.split('?')[0], route: passing.matched.route.route.id, status: 101 },
       'a WebSocket was opened',
     );
+}
+
+async function upgradeAt(
+  { wire, targets }: UpgradeParts,
+  asked: Upgrading,
+  headers: Record<string, string | string[]>,
+  { passing, upstream, target }: { passing: Passing; upstream: CompiledUpstream; target: URL },
+): Promise<boolean> {
+  try {
+    const { timeoutMs } = upstream;
+    return await wire.upgrade(asked, { target, url: passing.target.url, headers, timeoutMs });
+  } catch (cause) {
+    if (cause instanceof WireError && !cause.reached) targets.failed(target);
+    throw gatewayError(cause);
+  }
 }
 
 function requireWebSocket(req: Request, { route: { upstream } }: MatchedRoute): void {

@@ -1,13 +1,14 @@
 /** Requests on their way to a server behind: streamed both ways by httpxy, with the gateway's own errors and time limits. */
-import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, type ServerResponse } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { createProxyServer } from 'httpxy';
 import { AppError } from '../../errors.ts';
 import { isOverHttp2 } from '../../http/over-http2.ts';
+import { guardedAgents } from './guarded-agents.ts';
 import { addTrailers, passOn } from './pass-on.ts';
-import { cleanAnswer } from './upstream-headers.ts';
+import type { Reach } from './reach.ts';
+import { sendUpgrade, TooLate, type Upgrading } from './wire-upgrade.ts';
 
 export interface Sent {
   target: URL;
@@ -36,22 +37,26 @@ export interface Wire {
   /** Resolves when the answer has begun; it goes on by itself. Throws WireError while nothing was answered. */
   send(req: IncomingMessage, res: ServerResponse, sent: Sent): Promise<void>;
   /** The same for a connection that becomes a WebSocket; from then on either side is closed with the other. False: it did not become one. */
-  upgrade(req: IncomingMessage, socket: Socket, head: Buffer, sent: Sent): Promise<boolean>;
+  upgrade(asked: Upgrading, sent: Omit<Sent, 'body'>): Promise<boolean>;
   close(): void;
 }
 
-const BAD_GATEWAY = 'HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n';
+/** Unused for so long, a connection is closed. */
+const KEPT_MS = 60_000;
 
 const unreached =
-  /^(ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|CERT_|ERR_TLS|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/;
+  /^(ERR_UPSTREAM_HOST|ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|CERT_|ERR_TLS|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/;
+
+function isReached(cause: unknown): boolean {
+  return !unreached.test(String((cause as { code?: unknown } | undefined)?.code));
+}
 
 /** Keeps connections to upstreams; as many at once as there are requests. */
-export function makeWire(): Wire {
-  const agents = {
-    'http:': new HttpAgent({ keepAlive: true, maxFreeSockets: 64 }),
-    'https:': new HttpsAgent({ keepAlive: true, maxFreeSockets: 64 }),
-  };
-  const agentFor = ({ protocol }: URL) => agents[protocol === 'https:' ? 'https:' : 'http:'];
+export function makeWire(reach: Reach): Wire {
+  // The time limit is that of connections in no use; where a server announces less, it is less.
+  const kept = guardedAgents(reach, { keepAlive: true, maxFreeSockets: 64, timeout: KEPT_MS });
+  const once = guardedAgents(reach, {});
+  const agentFor = kept.of;
   return {
     send: (req, res, { target, url, headers, timeoutMs, body }) =>
       new Promise((resolve, reject) => {
@@ -84,8 +89,7 @@ export function makeWire(): Wire {
         });
         const fail = (cause: unknown) => {
           limit.end();
-          const reached = !unreached.test(String((cause as { code?: unknown } | undefined)?.code));
-          reject(new WireError(cause, { reached, timedOut: limit.isOver() }));
+          reject(new WireError(cause, { reached: isReached(cause), timedOut: limit.isOver() }));
         };
         proxy.on('error', fail);
         proxy.on('econnreset', fail);
@@ -94,41 +98,13 @@ export function makeWire(): Wire {
         rewrite(req, url, headers);
         proxy.web(req, res, { target, agent: agentFor(target), ...(body && { buffer: body }) }).catch(fail);
       }),
-    upgrade: (req, socket, head, { target, url, headers, timeoutMs }) =>
-      new Promise((resolve, reject) => {
-        const proxy = createProxyServer({ xfwd: false, changeOrigin: false, prependPath: false });
-        const written = socket.bytesWritten;
-        const fail = (cause: unknown) => {
-          const timedOut = (cause as { statusCode?: unknown } | undefined)?.statusCode === 504;
-          reject(new WireError(cause, { reached: true, timedOut }));
-        };
-        proxy.on('error', (cause) => {
-          // The library closes the connection next.
-          if (!socket.destroyed && socket.bytesWritten === written) socket.write(BAD_GATEWAY);
-          fail(cause);
-        });
-        proxy.on('proxyReqWs', (asked) => {
-          const upgraded = { connection: 'Upgrade', upgrade: 'websocket' };
-          asked.once('response', ({ headers: answered }) => cleanAnswer(answered));
-          asked.once('upgrade', ({ headers: answered }) => {
-            cleanAnswer(answered);
-            Object.assign(answered, upgraded);
-          });
-        });
-        proxy.on('open', (opened) => {
-          const theirs = opened as Socket;
-          // A pipe tells of an end, but not of a side that is gone.
-          socket.once('close', () => theirs.destroy());
-          theirs.once('close', () => socket.destroySoon());
-          if (socket.destroyed) theirs.destroy();
-          resolve(true);
-        });
-        socket.once('close', () => resolve(false));
-        rewrite(req, url, headers);
-        proxy.ws(req, socket, { target, upgradeTimeout: timeoutMs }, head).catch(fail);
+    upgrade: (asked, sent) =>
+      sendUpgrade(once, asked, sent).catch((cause) => {
+        throw new WireError(cause, { reached: isReached(cause), timedOut: cause instanceof TooLate });
       }),
     close: () => {
-      for (const agent of Object.values(agents)) agent.destroy();
+      kept.close();
+      once.close();
     },
   };
 }

@@ -82,6 +82,16 @@ function readAttributes(readings: readonly Reading[], sources: RouteSources): Re
   return attributes;
 }
 
+/** The targets of a route, and where in it each is written. They have the right shape. */
+export function targetsOf({ upstream }: Route): { target: URL; pointer: string }[] {
+  if (upstream === undefined) return [];
+  if (typeof upstream === 'string') return [{ target: new URL(upstream), pointer: '/upstream' }];
+  return upstream.targets.map((target, index) => ({
+    target: new URL(target),
+    pointer: `/upstream/targets/${index}`,
+  }));
+}
+
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_INTERVAL_MS = 5000;
 const DEFAULT_CHECK_TIMEOUT_MS = 2000;

@@ -1,7 +1,7 @@
 /** Forward-auth: what each proxy asks, what it is told, and who is believed. */
 import assert from 'node:assert/strict';
 import { anonymousClient, type Client, startGateway, type TestGateway } from '../../harness.ts';
-import { addRule, assertProblem, fresh, ok, person, typesPath } from '../admin/staff.ts';
+import { addRule, assertProblem, fresh, ok, person, told, typesPath } from '../admin/staff.ts';
 import { addRoutes } from './upstream.ts';
 
 /** How each proxy writes a request, as its documentation says. */
@@ -191,6 +191,27 @@ describe('forward-auth', () => {
     assert.equal((await user.client.get(path, headers)).status, 200);
     for (const other of [path.toUpperCase(), path.replace('caddy', 'Caddy'), path.replace('-', '%2d')])
       assert.equal((await user.client.get(other, headers)).status, 404, other);
+  });
+
+  it('answers only the proxies that FORWARD_AUTH names; at the others nothing is there, and all know nothing of it', async () => {
+    const env = { TRUSTED_PROXIES: '127.0.0.1', FORWARD_AUTH: 'nginx' };
+    const narrow = await startGateway({ databaseUrl: gateway.databaseUrl, env });
+    const none = await startGateway({ databaseUrl: gateway.databaseUrl, env: { ...env, FORWARD_AUTH: '' } });
+    const unknown = await anonymousClient(narrow).get('/forward-auth/varnish');
+    assertProblem(unknown, 404, 'not_found');
+    for (const [name, ask] of Object.entries(asks)) {
+      const { path, headers } = ask('GET', '/reports/may');
+      for (const at of [narrow, none]) {
+        const client = new (user.client.constructor as typeof Client)(at.url, user.client.token);
+        const answer = await client.get(path, headers);
+        assert.equal(answer.status, name === 'nginx' && at === narrow ? 200 : 404, name);
+        if (answer.status !== 404) continue;
+        const said = JSON.stringify(told(answer)).replace(path, '/forward-auth/varnish');
+        assert.deepEqual(JSON.parse(said), told(unknown));
+        assert.deepEqual([...answer.headers.keys()], [...unknown.headers.keys()]);
+      }
+    }
+    await Promise.all([narrow.close(), none.close()]);
   });
 
   it('says which header is missing or there twice', async () => {

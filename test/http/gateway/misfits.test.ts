@@ -15,10 +15,19 @@ const answers: Record<string, string> = {
   '/raw/reason': 'HTTP/1.1 200 O\x01K\r\nContent-Length: 2\r\n\r\nhi',
   '/raw/status': 'HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nhi',
   '/raw/upgraded': 'HTTP/1.1 101 OK\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+  '/raw/switching': 'HTTP/1.1 101 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi',
   '/raw/coding': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nHTTP/1.1 200 OK\r\n\r\n',
   '/raw/later': 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9\r\n\r\n',
   '/raw/silent': '',
+  '/raw/kept-1': 'HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 2\r\n\r\nhi',
+  '/raw/kept-2': 'HTTP/1.1 200 OK\r\nKeep-Alive: timeout=2\r\nContent-Length: 2\r\n\r\nhi',
   '/ws/refused': 'HTTP/1.1 200 OK\r\nCastellan-Principal: user:1\r\nContent-Length: 2\r\n\r\nhi',
+  '/ws/silent': '',
+  '/ws/h2c': 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n',
+  '/ws/nothing': 'HTTP/1.1 101 Switching Protocols\r\n\r\n',
+  '/ws/two': 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket, h2c\r\n\r\n',
+  '/ws/nonsense': 'WHAT?\r\n\r\n',
+  '/ws/chunks': 'HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n',
   '/ws/taken':
     'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nCastellan-Roles: admin\r\n\r\n',
 };
@@ -62,7 +71,18 @@ describe('what is no proper request or answer', () => {
         public: true,
         upstream: { targets: [target], timeoutMs: 1000, retries: 0 },
       },
-      { id: 'ws', path: '/ws/*rest', ...about, upstream: { targets: [target], webSocket: true } },
+      {
+        id: 'ws',
+        path: '/ws/*rest',
+        ...about,
+        upstream: { targets: [target], webSocket: true, timeoutMs: 300 },
+      },
+      {
+        id: 'ws-gone',
+        path: '/ws-gone',
+        ...about,
+        upstream: { targets: ['http://127.0.0.1:9'], webSocket: true },
+      },
       {
         id: 'named',
         path: '/named',
@@ -97,7 +117,7 @@ describe('what is no proper request or answer', () => {
   });
 
   it('an answer that cannot be passed on is 502: status, reason, coding, a protocol that nobody asked for', async () => {
-    for (const path of ['/raw/reason', '/raw/status', '/raw/coding', '/raw/upgraded'])
+    for (const path of ['/raw/reason', '/raw/status', '/raw/coding', '/raw/upgraded', '/raw/switching'])
       assert.match(await sendRaw(gateway.url, rawRequest(path)), /^HTTP\/1.1 502 .*"bad_gateway"/s, path);
   });
 
@@ -113,6 +133,16 @@ describe('what is no proper request or answer', () => {
     const [head] = await once(socket, 'data');
     assert.match(String(head), /^HTTP\/1.1 200 .*\r\n\r\n$/s);
     socket.destroy();
+  });
+
+  it('a connection that its server says it will close is given up before, and no request is lost on it', async () => {
+    for (const path of ['/raw/kept-1', '/raw/kept-2']) {
+      const count = theirs.length;
+      assert.equal(statusOf(await sendRaw(gateway.url, rawRequest(path))), 200);
+      const used = theirs[count] ?? theirs.at(-1);
+      assert.ok(used);
+      if (!used.closed) await once(used, 'close');
+    }
   });
 
   it('a client that goes away with requests in line leaves none of them open behind', async () => {
@@ -172,6 +202,40 @@ describe('what is no proper request or answer', () => {
     const refused = await sendRaw(gateway.url, upgrade('/ws/refused', bearer()));
     assert.match(refused, /^HTTP\/1.1 200 /);
     assert.doesNotMatch(refused, /castellan-principal/i);
+  });
+
+  it('a WebSocket without an answer is told why: 504 where it took too long, 502 where there was none', async () => {
+    for (const [path, status, code] of [
+      ['/ws/silent', 504, 'upstream_timeout'],
+      ['/ws-gone', 502, 'bad_gateway'],
+      ['/ws/nonsense', 502, 'bad_gateway'],
+    ] as const) {
+      const answer = await sendRaw(gateway.url, upgrade(path, bearer()));
+      assert.equal(statusOf(answer), status, answer);
+      assert.match(answer, /\r\nContent-Type: application\/problem\+json/i);
+      const { requestId, ...problem } = JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')));
+      assert.deepEqual([problem.code, problem.status], [code, status]);
+      assert.match(answer, new RegExp(`\r\nX-Request-Id: ${requestId}\r\n`, 'i'));
+      assert.match(gateway.logged(), new RegExp(`"id":"${requestId}".*"status":${status}`));
+    }
+    assert.equal(gateway.services.upgrades.size, 0);
+  });
+
+  it('h2c upgrade: an upstream that answers 101 to become something else is 502, and nothing is joined to it', async () => {
+    for (const path of ['/ws/h2c', '/ws/nothing', '/ws/two']) {
+      const answer = await sendRaw(gateway.url, upgrade(path, bearer()));
+      assert.equal(statusOf(answer), 502, path);
+      assert.match(answer, /"code":"bad_gateway"/);
+      const { closed } = theirs.at(-1) ?? {};
+      if (!closed) await once(theirs.at(-1) as Socket, 'close');
+    }
+  });
+
+  it('an answer to a WebSocket that is none is passed on whole, however it is framed', async () => {
+    const answer = await sendRaw(gateway.url, upgrade('/ws/chunks', bearer()));
+    assert.match(answer, /^HTTP\/1.1 403 Forbidden\r\n/);
+    assert.match(answer, /\r\n\r\n2\r\nhi\r\n0\r\n\r\n$/);
+    await eventually('it is kept in sight no more', () => gateway.services.upgrades.size === 0);
   });
 
   it('a WebSocket that is closed for its client is closed for the server behind, too', async () => {

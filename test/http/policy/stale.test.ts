@@ -4,6 +4,7 @@ import { AppError } from '../../../src/errors.ts';
 import { type CutProxy, startCutProxy } from '../../cut-proxy.ts';
 import { anonymousClient, eventually, startGateway, type TestGateway } from '../../harness.ts';
 import { addRule, assertProblem, ok, person, rulesPath } from '../admin/staff.ts';
+import { addRoutes, sendRaw, startUpstream, statusOf } from '../gateway/upstream.ts';
 
 const documents = '/api/v1/documents';
 const env = { POLICY_STALE_SECONDS: '1', POLICY_POLL_MS: '50' };
@@ -50,6 +51,59 @@ describe('a node whose poll fails', () => {
     }
     await eventually('it decides again', async () => (await root.get(documents)).status === 200);
     assert.equal((await ready()).status, 200);
+  });
+});
+
+describe('a node behind which there are services, and whose poll fails', () => {
+  it('sends them nothing, opens no WebSocket, and closes those that are open', async () => {
+    const gateway = await startGateway({ env: { ...env, TRUSTED_PROXIES: '127.0.0.1' } });
+    const upstream = await startUpstream();
+    let upgrades = 0;
+    upstream.server.on('upgrade', (_req, socket) => {
+      upgrades++;
+      socket.on('error', () => {}).pipe(socket);
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    });
+    const { db, upgrades: open } = gateway.services;
+    const root = (await person(gateway, { roles: ['superadmin'] })).client;
+    const document = { resource: 'document', action: 'read' };
+    const toUpstream = { upstream: { targets: [upstream.url], webSocket: true } };
+    await addRoutes(root, [
+      { id: 'routed', path: '/routed', ...document, ...toUpstream },
+      { id: 'for-all', path: '/for-all', methods: ['GET', 'POST'], public: true, ...toUpstream },
+    ]);
+    ok(await root.get('/routed'));
+    const upgrade =
+      'GET /for-all HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+    const first = sendRaw(gateway.url, upgrade);
+    await eventually('it is open', () => upgrades === 1 && open.size === 1);
+    await db.raw('ALTER TABLE changes RENAME TO changes_out_of_reach');
+    try {
+      await eventually('it stops deciding', async () => (await root.get(documents)).status === 503);
+      const count = upstream.seen.length;
+      for (const [method, path] of [
+        ['GET', '/routed'],
+        ['GET', '/for-all'],
+        ['POST', '/for-all'],
+      ] as const) {
+        const answer = await root.send(method, path, method === 'POST' ? { title: 'x' } : undefined);
+        assertProblem(answer, 503, 'policy_stale');
+        assert.equal(answer.headers.get('retry-after'), '1');
+        assert.equal(answer.headers.get('castellan-assertion'), null);
+      }
+      const asked = { 'x-original-method': 'GET', 'x-original-url': 'http://a.test/routed' };
+      const refused = await root.get('/forward-auth/nginx', asked);
+      assert.deepEqual([refused.status, refused.headers.get('castellan-assertion')], [403, '']);
+      assert.equal(statusOf(await sendRaw(gateway.url, upgrade)), 503);
+      await open.look();
+      assert.equal(statusOf(await first), 101);
+      assert.deepEqual([upstream.seen.length, upgrades], [count, 1]);
+    } finally {
+      await db.raw('ALTER TABLE changes_out_of_reach RENAME TO changes');
+    }
+    await eventually('it decides again', async () => (await root.get('/routed')).status === 200);
+    await gateway.close();
+    await upstream.close();
   });
 });
 

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { Router } from 'express';
 import { makeMetrics } from '../../../src/http/metrics.ts';
-import { type Check, operationsRouter } from '../../../src/http/operations.ts';
+import { type Check, operationsRouter, timeRequests } from '../../../src/http/operations.ts';
+import { eventually } from '../../harness.ts';
 import { type SmallApp, startSmallApp } from './small-app.ts';
 
 describe('/readyz', () => {
@@ -76,5 +80,47 @@ describe('/readyz', () => {
   it('leaves /livez alone: a node that cannot work is not to be killed for it', async () => {
     checks.push({ name: 'postgres', check: () => ({ ok: false }) });
     assert.equal((await app.client.get('/livez')).status, 200);
+  });
+});
+
+describe('the time of requests', () => {
+  it('is measured also where the client goes away, before the answer or in it', async () => {
+    const metrics = makeMetrics();
+    let arrived: () => void = () => {};
+    const app = await startSmallApp({
+      router: Router()
+        .use(timeRequests(metrics), (_req, _res, next) => next(arrived()))
+        .get('/whole', (_req, res) => void res.end('hi'))
+        .get('/begun', (_req, res) => void res.write('hi'))
+        .get('/silent', () => {}),
+    });
+    const counted = async () => {
+      const { values } = await metrics.requestSeconds.get();
+      return values
+        .filter(({ metricName }) => metricName?.endsWith('_count'))
+        .map(({ labels, value }) => [labels.method, labels.status, value]);
+    };
+    assert.equal((await app.client.get('/whole')).status, 200);
+    assert.deepEqual(await counted(), [['GET', '200', 1]]);
+    for (const [path, count] of [
+      ['/silent', 1],
+      ['/begun', 2],
+    ] as const) {
+      const arrival = new Promise<void>((resolve) => {
+        arrived = resolve;
+      });
+      const socket = connect(app.port, '127.0.0.1');
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: a.test\r\n\r\n`);
+      await (path === '/begun' ? once(socket, 'data') : arrival);
+      socket.destroy();
+      await eventually(path, async () =>
+        (await counted()).some(([, status, n]) => status === 'aborted' && n === count),
+      );
+    }
+    await app.close();
+    assert.deepEqual(await counted(), [
+      ['GET', '200', 1],
+      ['GET', 'aborted', 2],
+    ]);
   });
 });

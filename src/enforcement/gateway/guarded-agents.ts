@@ -1,0 +1,73 @@
+/** Connections to upstreams, each held to the hosts that may be reached at the moment it is made. */
+import { lookup as resolveName } from 'node:dns';
+import { type AgentOptions, type ClientRequestArgs, Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { isIP, type LookupFunction, Socket } from 'node:net';
+import { bareHost, type Reach } from './reach.ts';
+
+export interface GuardedAgents {
+  of(target: URL): HttpAgent;
+  close(): void;
+}
+
+/** What a connection is refused with, by its code. */
+export const REFUSED = 'ERR_UPSTREAM_HOST';
+
+type Resolve = typeof resolveName;
+type Connect = HttpAgent['createConnection'];
+
+/**
+ * Agents that resolve a name, look at what it resolved to, and connect to that: a name that is another address the next
+ * time (DNS rebinding) finds nothing that was not looked at.
+ */
+export function guardedAgents(
+  reach: Pick<Reach, 'refusalOfAddress'>,
+  options: AgentOptions,
+  resolve: Resolve = resolveName,
+): GuardedAgents {
+  const plain = new HttpAgent(options);
+  const secure = new HttpsAgent(options);
+  for (const agent of [plain, secure])
+    agent.createConnection = guarded(agent.createConnection.bind(agent), reach, resolve);
+  return {
+    of: ({ protocol }) => (protocol === 'https:' ? secure : plain),
+    close: () => {
+      plain.destroy();
+      secure.destroy();
+    },
+  };
+}
+
+function guarded(connect: Connect, reach: Pick<Reach, 'refusalOfAddress'>, resolve: Resolve): Connect {
+  return (options: ClientRequestArgs, callback) => {
+    const host = bareHost(options.host ?? 'localhost');
+    const port = Number(options.port);
+    // Of an address nothing is looked up.
+    const refusal = isIP(host) ? reach.refusalOfAddress(host, port) : undefined;
+    if (refusal === undefined)
+      return connect({ ...options, host, lookup: guardedLookup(reach, port, resolve) }, callback);
+    callback?.(refused(refusal), new Socket());
+    return undefined;
+  };
+}
+
+function guardedLookup(
+  reach: Pick<Reach, 'refusalOfAddress'>,
+  port: number,
+  resolve: Resolve,
+): LookupFunction {
+  return (name, options, done) =>
+    resolve(name, { ...options, all: true }, (error, found) => {
+      if (error) return done(error, []);
+      const refusals = found.map(({ address }) => reach.refusalOfAddress(address, port, name));
+      const open = found.filter((_, at) => refusals[at] === undefined);
+      const [first] = open;
+      if (!first) return done(refused(refusals.join('; ')), []);
+      if (options.all) return done(null, open);
+      done(null, first.address, first.family);
+    });
+}
+
+function refused(message: string): Error {
+  return Object.assign(new Error(message), { code: REFUSED });
+}
