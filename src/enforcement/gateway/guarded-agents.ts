@@ -18,25 +18,38 @@ type Connect = HttpAgent['createConnection'];
 
 /**
  * Agents that resolve a name, look at what it resolved to, and connect to that: a name that is another address the next
- * time (DNS rebinding) finds nothing that was not looked at.
+ * time (DNS rebinding) finds nothing that was not looked at. Over TLS a certificate has to be for the host of the target.
  */
 export function guardedAgents(
   reach: Pick<Reach, 'refusalOfAddress'>,
   options: AgentOptions,
   resolve: Resolve = resolveName,
 ): GuardedAgents {
-  const plain = new HttpAgent(options);
-  const secure = new HttpsAgent(options);
-  for (const agent of [plain, secure])
-    agent.createConnection = guarded(agent.createConnection.bind(agent), reach, resolve);
+  const held = <Agent extends HttpAgent>(agent: Agent): Agent =>
+    Object.assign(agent, { createConnection: guarded(agent.createConnection.bind(agent), reach, resolve) });
+  const plain = held(new HttpAgent(options));
+  const secure = new Map<string, HttpsAgent>();
+  const secureOf = (host: string) => {
+    const known = secure.get(host);
+    if (known) return known;
+    // Their connections end by themselves.
+    if (secure.size >= MOST_SECURE) secure.clear();
+    // Node would hold the certificate against the `Host` of the request, which is the client's.
+    const made = held(new HttpsAgent({ ...options, servername: isIP(host) ? '' : host }));
+    secure.set(host, made);
+    return made;
+  };
   return {
-    of: ({ protocol }) => (protocol === 'https:' ? secure : plain),
+    of: ({ protocol, hostname }) => (protocol === 'https:' ? secureOf(bareHost(hostname)) : plain),
     close: () => {
       plain.destroy();
-      secure.destroy();
+      for (const agent of secure.values()) agent.destroy();
     },
   };
 }
+
+/** Of hosts that no route leads to any more, some are kept. */
+const MOST_SECURE = 1000;
 
 function guarded(connect: Connect, reach: Pick<Reach, 'refusalOfAddress'>, resolve: Resolve): Connect {
   return (options: ClientRequestArgs, callback) => {
