@@ -101,6 +101,11 @@ export const settings = {
     default: '',
     meaning: 'other origins whose pages may send changes with the session cookie, comma separated',
   },
+  UPSTREAM_CA: {
+    schema: Joi.string(),
+    meaning:
+      'file of the authorities (PEM) that upstreams with https are trusted by, beside those that Node.js knows',
+  },
   UPSTREAM_HOSTS: {
     schema: upstreamHostsSetting,
     default: '',
@@ -366,6 +371,7 @@ export interface Config {
   trustedProxies: string[];
   forwardAuth: readonly ProxyName[];
   allowedOrigins: string[];
+  upstreamCaFile: string | undefined;
   upstreamHosts: readonly UpstreamHost[];
   databaseUrl: string | undefined;
   databasePoolMax: number;
@@ -527,6 +533,7 @@ function toConfig(values: Values): Config {
     trustedProxies: v.TRUSTED_PROXIES,
     forwardAuth: v.FORWARD_AUTH,
     allowedOrigins: v.ALLOWED_ORIGINS,
+    upstreamCaFile: v.UPSTREAM_CA,
     upstreamHosts: v.UPSTREAM_HOSTS,
     databaseUrl: v.DATABASE_URL,
     databasePoolMax: v.DATABASE_POOL_MAX,

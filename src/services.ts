@@ -1,4 +1,6 @@
 /** The composition root: every long-lived thing, built once, closed in the opposite order. */
+
+import { rootCertificates } from 'node:tls';
 import type { Request } from 'express';
 import type { Logger } from 'pino';
 import { passwordHasher } from './accounts/password.ts';
@@ -6,6 +8,7 @@ import { Burst } from './audit/burst.ts';
 import { DecisionLog } from './audit/decision-log.ts';
 import { keepDecisionPartitions } from './audit/decision-partitions.ts';
 import { DisagreementLog } from './audit/disagreement-log.ts';
+import { readAuthorities } from './config/pem-files.ts';
 import type { Config } from './config.ts';
 import { abilityCache } from './decision/ability-cache.ts';
 import { type DecisionRecord, decisionPoint } from './decision/decide.ts';
@@ -112,7 +115,8 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
   const evaluatorNames = namesWith(more);
   const reach = makeReach(config.upstreamHosts);
   const upgrades = new Upgrades();
-  const targets = makeTargets(reach, (origin, isUp) =>
+  const ca = authoritiesOf(config);
+  const targets = makeTargets(reach, ca, (origin, isUp) =>
     logger.warn({ target: origin, isUp }, isUp ? 'an upstream answers again' : 'an upstream does not answer'),
   );
   const live = makeLivePolicy(
@@ -195,7 +199,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       logger.warn({ err: cause }, 'the days of the decision log could not be kept; tried again in an hour'),
   });
   const signer = makeSigner({ keys: signingKeys, issuer: publicUrlOf(config, config.port) });
-  const wire = makeWire(reach);
+  const wire = makeWire(reach, ca);
   const readBody = jsonBodyReader(config.bodyLimitBytes);
   const isSecure = (req: Request) => req.secure || (config.publicUrl?.startsWith('https:') ?? false);
   return {
@@ -270,6 +274,13 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       await shared.close();
     },
   };
+}
+
+/** Whom upstreams are trusted by: a file replaces those that Node.js knows unless it is beside them. */
+function authoritiesOf({ upstreamCaFile: file }: Config): (string | Buffer)[] | undefined {
+  return file === undefined
+    ? undefined
+    : [...rootCertificates, readAuthorities({ setting: 'UPSTREAM_CA', file })];
 }
 
 /** What signing needs to know of the settings; a command asks the same. */

@@ -1,24 +1,15 @@
 /** The certificate that TLS ends with here: read from its files, and read again when they change. */
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
-import { createSecureContext } from 'node:tls';
-import { type CertificateFiles, ConfigError } from '../config.ts';
-import type { Certificate, GatewayServer } from './server.ts';
+import { unwatchFile, watchFile } from 'node:fs';
+import { type CertificatePair, readPair } from '../config/pem-files.ts';
+import type { CertificateFiles } from '../config.ts';
+import type { GatewayServer } from './server.ts';
 
 /** How often is looked whether they changed: whoever renews a certificate does so days before it ends. */
 const LOOK_EVERY_MS = 10_000;
 
 /** Throws ConfigError, naming the setting, where a file cannot be read or the two are no pair. */
-export function readCertificate({ certFile, keyFile }: CertificateFiles): Certificate {
-  const cert = readPem('TLS_CERT', certFile);
-  const key = readPem('TLS_KEY', keyFile);
-  try {
-    createSecureContext({ cert, key });
-  } catch (cause) {
-    throw new ConfigError(
-      `TLS_CERT: ${certFile} is no certificate (PEM) for the key in ${keyFile}: ${messageOf(cause)}`,
-    );
-  }
-  return { cert, key };
+export function readCertificate({ certFile, keyFile }: CertificateFiles): CertificatePair {
+  return readPair({ setting: 'TLS_CERT', file: certFile }, { setting: 'TLS_KEY', file: keyFile });
 }
 
 export interface KeepOptions {
@@ -46,16 +37,4 @@ export function keepCertificate(
   server.once('close', () => {
     for (const path of paths) unwatchFile(path, look);
   });
-}
-
-function readPem(setting: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw new ConfigError(`${setting}: ${path} cannot be read: ${messageOf(cause)}`);
-  }
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

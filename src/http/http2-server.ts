@@ -9,8 +9,8 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
+import type { CertificatePair } from '../config/pem-files.ts';
 import { RequestOverHttp2, ResponseOverHttp2 } from './over-http2.ts';
-import type { Certificate } from './server.ts';
 
 /** Requests at once on one connection. */
 const MAX_STREAMS = 100;
@@ -30,7 +30,7 @@ export interface Limits {
 /** A server that listens nowhere yet, and what lets its connections of HTTP/2 end with the requests that they have now. */
 export function serveHttp2(
   listener: RequestListener,
-  certificate: Certificate,
+  certificate: CertificatePair,
   limits: Limits,
 ): [server: Http2SecureServer, closeSessions: () => void] {
   const server = createSecureServer({

@@ -1,22 +1,20 @@
 /** The HTTP server: how long a request may take to arrive, how large its head may be, and HTTP/2 where TLS ends here. */
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { Http2SecureServer, SecureServerOptions } from 'node:http2';
+import type { Http2SecureServer } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { CertificatePair } from '../config/pem-files.ts';
 import { serveHttp2 } from './http2-server.ts';
 
 /** Longer than any header of a browser or a proxy takes. */
 const HEADERS_TIMEOUT_MS = 15_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 
-/** PEM. */
-export type Certificate = Required<Pick<SecureServerOptions, 'cert' | 'key'>>;
-
 export type GatewayServer = Server | Http2SecureServer;
 
 export interface ServerOptions {
   requestTimeoutMs: number;
   /** With one it is a server of HTTP/1.1 and HTTP/2 over TLS, and of nothing else. */
-  certificate?: Certificate | undefined;
+  certificate?: CertificatePair | undefined;
 }
 
 export interface Serving {

@@ -5,6 +5,9 @@ import { Agent as HttpsAgent } from 'node:https';
 import { isIP, type LookupFunction, Socket } from 'node:net';
 import { bareHost, type Reach } from './reach.ts';
 
+/** Certificates (PEM) by which servers with TLS are trusted; undefined: those that Node.js knows. */
+export type Authorities = (string | Buffer)[] | undefined;
+
 export interface GuardedAgents {
   of(target: URL): HttpAgent;
   close(): void;
@@ -22,7 +25,7 @@ type Connect = HttpAgent['createConnection'];
  */
 export function guardedAgents(
   reach: Pick<Reach, 'refusalOfAddress'>,
-  options: AgentOptions,
+  options: AgentOptions & { ca?: Authorities },
   resolve: Resolve = resolveName,
 ): GuardedAgents {
   const held = <Agent extends HttpAgent>(agent: Agent): Agent =>

@@ -5,7 +5,7 @@ import { AppError } from '../../errors.ts';
 import { type CompiledUpstream, compileUpstream } from '../../policy/routes/compile-route.ts';
 import type { Route } from '../../policy/routes/route.ts';
 import type { Snapshot } from '../../policy/snapshot.ts';
-import { type GuardedAgents, guardedAgents } from './guarded-agents.ts';
+import { type Authorities, type GuardedAgents, guardedAgents } from './guarded-agents.ts';
 import type { Reach } from './reach.ts';
 
 /** Without a health check, one that could not be reached is tried again after this. */
@@ -33,8 +33,12 @@ export interface Targets {
 }
 
 /** `onTurn`: told when a target goes down or comes up. */
-export function makeTargets(reach: Reach, onTurn: (origin: string, isUp: boolean) => void): Targets {
-  const agents = guardedAgents(reach, {});
+export function makeTargets(
+  reach: Reach,
+  ca: Authorities,
+  onTurn: (origin: string, isUp: boolean) => void,
+): Targets {
+  const agents = guardedAgents(reach, { ca });
   const watched = new Map<string, Watched>();
   const failedAtMs = new Map<string, number>();
   let turn = 0;

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { createProxyServer } from 'httpxy';
 import { AppError } from '../../errors.ts';
 import { isOverHttp2 } from '../../http/over-http2.ts';
-import { guardedAgents } from './guarded-agents.ts';
+import { type Authorities, guardedAgents } from './guarded-agents.ts';
 import { addTrailers, passOn } from './pass-on.ts';
 import type { Reach } from './reach.ts';
 import { sendUpgrade, TooLate, type Upgrading } from './wire-upgrade.ts';
@@ -52,10 +52,10 @@ function isReached(cause: unknown): boolean {
 }
 
 /** Keeps connections to upstreams; as many at once as there are requests. */
-export function makeWire(reach: Reach): Wire {
+export function makeWire(reach: Reach, ca: Authorities): Wire {
   // The time limit is that of connections in no use; where a server announces less, it is less.
-  const kept = guardedAgents(reach, { keepAlive: true, maxFreeSockets: 64, timeout: KEPT_MS });
-  const once = guardedAgents(reach, {});
+  const kept = guardedAgents(reach, { keepAlive: true, maxFreeSockets: 64, timeout: KEPT_MS, ca });
+  const once = guardedAgents(reach, { ca });
   const agentFor = kept.of;
   return {
     send: (req, res, { target, url, headers, timeoutMs, body }) =>

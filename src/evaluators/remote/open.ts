@@ -1,7 +1,5 @@
 /** The other decision point as the settings say it. */
-import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createSecureContext } from 'node:tls';
+import { readAuthorities, readPair } from '../../config/pem-files.ts';
 import { type Config, ConfigError } from '../../config.ts';
 import { type CallOutcome, type RemotePoint, remotePoint } from './decision-point.ts';
 
@@ -14,15 +12,12 @@ export function openRemote(
   const { url, caFile, certFile, keyFile } = authzenRemote;
   requireTls('AUTHZEN_REMOTE_CA', caFile, url);
   requireTls('AUTHZEN_REMOTE_CERT', certFile, url);
-  const ca = read('AUTHZEN_REMOTE_CA', caFile);
-  const cert = read('AUTHZEN_REMOTE_CERT', certFile);
-  const key = read('AUTHZEN_REMOTE_KEY', keyFile);
-  if (ca) requireTaken('AUTHZEN_REMOTE_CA', () => new X509Certificate(ca), `${caFile} has no certificate`);
-  if (cert && key)
-    requireTaken(
-      'AUTHZEN_REMOTE_CERT, AUTHZEN_REMOTE_KEY',
-      () => createSecureContext({ cert, key }),
-      `${certFile} and ${keyFile} are not a certificate and its key`,
+  // Here, and not when it is asked for the first time: everything would be denied then.
+  if (caFile !== undefined) readAuthorities({ setting: 'AUTHZEN_REMOTE_CA', file: caFile });
+  if (certFile !== undefined && keyFile !== undefined)
+    readPair(
+      { setting: 'AUTHZEN_REMOTE_CERT', file: certFile },
+      { setting: 'AUTHZEN_REMOTE_KEY', file: keyFile },
     );
   return remotePoint(authzenRemote, onCall);
 }
@@ -31,21 +26,4 @@ export function openRemote(
 function requireTls(setting: string, file: string | undefined, url: string): void {
   if (file !== undefined && !url.startsWith('https:'))
     throw new ConfigError(`${setting}: is for https, and AUTHZEN_REMOTE_URL begins with something else`);
-}
-
-function read(setting: string, file: string | undefined): Buffer | undefined {
-  try {
-    return file === undefined ? undefined : readFileSync(file);
-  } catch {
-    throw new ConfigError(`${setting}: ${file} is not a file that can be read`);
-  }
-}
-
-/** Here, and not when it is asked for the first time: everything would be denied then. */
-function requireTaken(setting: string, take: () => unknown, wrong: string): void {
-  try {
-    take();
-  } catch (cause) {
-    throw new ConfigError(`${setting}: ${wrong} (${cause instanceof Error ? cause.message : String(cause)})`);
-  }
 }

@@ -4,7 +4,7 @@ import { lookup } from 'node:dns';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, request as httpRequest, type Server } from 'node:http';
-import { type AgentOptions, createServer as createSecureServer, request as httpsRequest } from 'node:https';
+import { createServer as createSecureServer, request as httpsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { guardedAgents } from '../../../../src/enforcement/gateway/guarded-agents.ts';
@@ -79,7 +79,7 @@ describe('a connection to an upstream', () => {
     const { port: securePort } = secure.address() as AddressInfo;
     const agents = guardedAgents(
       makeReach([]),
-      { ca: read('ca.pem') } as AgentOptions,
+      { ca: [read('ca.pem')] },
       resolving(...Array(4).fill(['127.0.0.1'])),
     );
     for (const host of ['localhost', '127.0.0.1'])
