@@ -66,7 +66,10 @@ describe('the certificate', () => {
     const missing = { certFile: join(folder, 'none.pem'), keyFile: kept('server.key') };
     assert.throws(() => readCertificate(missing), /^ConfigError: TLS_CERT: .*none\.pem is not a file/);
     const others = { certFile: kept('server.pem'), keyFile: kept('client.key') };
-    assert.throws(() => readCertificate(others), /^ConfigError: TLS_CERT, TLS_KEY: .*server\.pem and .*client\.key are not a certificate and its key/);
+    assert.throws(
+      () => readCertificate(others),
+      /^ConfigError: TLS_CERT, TLS_KEY: .*server\.pem and .*client\.key are not a certificate and its key/,
+    );
     assert.throws(() => loadConfig({ TLS_CERT: 'a.pem' }), /TLS_CERT: goes with TLS_KEY; set both or none/);
     assert.throws(() => loadConfig({ TLS_KEY: 'a.pem' }), /TLS_CERT: goes with TLS_KEY; set both or none/);
   });
