@@ -23,7 +23,7 @@ export type BodyReader = (req: Request, res: Response, options?: BodyOptions) =>
 
 /**
  * A reader of JSON bodies up to `limitBytes`, unpacked. An absent body reads as undefined.
- * Throws `unsupported_media_type` (or `invalid_request`, with `plainJsonOnly`), `body_too_large` and `malformed_json`.
+ * Throws `unsupported_media_type` (of another media type `invalid_request`, with `plainJsonOnly`), `body_too_large` and `malformed_json`.
  */
 export function jsonBodyReader(limitBytes: number): BodyReader {
   const readers = new Map<number, RequestHandler>();
@@ -44,10 +44,17 @@ export function jsonBodyReader(limitBytes: number): BodyReader {
       });
     }
     await new Promise<void>((resolve, reject) =>
-      readerOf(limit)(req, res, (error?: unknown) => (error ? reject(error) : resolve())),
+      readerOf(limit)(req, res, (error?: unknown) => (error ? reject(packedOtherwise(error)) : resolve())),
     );
     return Buffer.isBuffer(req.body) && req.body.length > 0 ? parse(decode(req.body)) : undefined;
   };
+}
+
+/** Of the errors of the reader, the one that says nothing to the caller by its status alone: the body may well be JSON. */
+function packedOtherwise(error: unknown): unknown {
+  const isPacked = error instanceof Error && 'type' in error && error.type === 'encoding.unsupported';
+  const message = 'send the body unpacked, or packed as gzip, deflate or br';
+  return isPacked ? new AppError('unsupported_media_type', { message, cause: error }) : error;
 }
 
 function hasBody(req: Request): boolean {
