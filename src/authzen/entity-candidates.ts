@@ -1,27 +1,28 @@
 /** Candidates that are entities: narrowed by PostgreSQL as far as it can be asked, which loses none. */
 import type { Knex } from 'knex';
 import { entityOfResource } from '../decision/entities.ts';
-import type { Column, Source } from '../enforcement/source.ts';
 import {
-  columnProblems,
   conditionProblem,
   type FilterOptions,
   filterOf,
+  type Rows,
   rulesAbout,
   translate,
   where,
 } from '../enforcement/sql-filter.ts';
 import { invalidField } from '../errors.ts';
 import type { AbilityRule } from '../policy/ability.ts';
-import { ALWAYS, type Condition } from '../policy/condition.ts';
+import { ANCESTORS } from '../policy/built-in.ts';
+import { ALWAYS, type Condition, pathsOf } from '../policy/condition.ts';
 import { type EntityName, referenceTo } from '../policy/entity.ts';
 import { findEntities } from '../policy/entity-store.ts';
-import type { AttributeSpec, ResourceType } from '../policy/policy.ts';
+import type { ResourceType } from '../policy/policy.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
 import type { Database } from '../storage/postgres.ts';
+import { ancestorFilter } from './ancestor-filter.ts';
+import { entitiesAsTable, sourceOf, ENTITIES as TABLE } from './entity-table.ts';
 import { type CandidateSource, namedOnly, STORED } from './scan.ts';
 import { rowsOf } from './table-candidates.ts';
-
-const TABLE = 'entities';
 
 /** Entities of the type that have one of the roles, by whatever they belong to, or one of these ids; all where nothing is said. */
 export function entityHolders(
@@ -59,27 +60,61 @@ export function entityReferences(db: Database): CandidateSource {
   };
 }
 
-/** Entities of the type that the rules could let through and that are stored with what the search asks for. */
+/** What rules say of a type whose entities are searched. */
+export type RulesAsked = Pick<FilterOptions, 'ability' | 'action' | 'properties' | 'context'>;
+
+/** So many of a search are decided on by themselves before PostgreSQL is asked what all of them lie in. */
+const FEW = 100;
+
+/**
+ * Entities of the type that the rules could let through and that are stored with what the search asks for. Where most lie
+ * in what the rules ask for the first few fill the page, and where few do it takes little to find all that lies there.
+ */
 export function entityRows(
   db: Database,
   type: ResourceType,
-  rules: Pick<FilterOptions, 'ability' | 'action' | 'properties' | 'context'> | undefined,
+  { types }: Pick<Snapshot, 'types'>,
+  asked: RulesAsked | undefined,
   tests: readonly Condition[],
 ): CandidateSource {
-  const source = sourceOf(type);
-  const isAskable = (condition: Condition) => conditionProblem(condition, { type, source }) === undefined;
-  const about = rules ? rulesAbout(rules.ability.rules, rules.action, type.type) : [];
-  const ability = rules && { ...rules.ability, rules: about.flatMap((rule) => widened(rule, isAskable)) };
-  const narrow = (candidates: Knex.QueryBuilder) => {
-    if (rules && ability) where(candidates, filterOf({ ...rules, ability, type, source }));
-    for (const test of tests.filter(isAskable)) where(candidates, translate(test, { type, source }));
+  const rules = asked && { ...asked, about: rulesAbout(asked.ability.rules, asked.action, type.type) };
+  const rows = { type, source: sourceOf(type) };
+  const wider = rowsFor(db, rows, rules, tests);
+  if (!rules?.about.some(({ condition }) => pathsOf(condition).includes(ANCESTORS))) return wider;
+  const exact = rowsFor(db, { ...rows, above: ancestorFilter(type, types) }, rules, tests);
+  let looked = 0;
+  return {
+    ...wider,
+    next: (afterId, limit) => {
+      const source = looked < FEW ? wider : exact;
+      looked += limit;
+      return source.next(afterId, limit);
+    },
   };
-  return rowsOf(db, { table: asTable(db, type), path: `${TABLE}.id`, type: 'text', narrow });
+}
+
+function rowsFor(
+  db: Database,
+  rows: Rows,
+  rules: (RulesAsked & { about: readonly AbilityRule[] }) | undefined,
+  tests: readonly Condition[],
+): CandidateSource {
+  const isAskable = (condition: Condition) => conditionProblem(condition, rows) === undefined;
+  const ability = rules && {
+    ...rules.ability,
+    rules: rules.about.flatMap((rule) => widened(rule, isAskable)),
+  };
+  const narrow = (candidates: Knex.QueryBuilder) => {
+    if (rules && ability) where(candidates, filterOf({ ...rules, ability, ...rows }));
+    for (const test of tests.filter(isAskable)) where(candidates, translate(test, rows));
+  };
+  const { text, bindings } = entitiesAsTable(rows.type, TABLE);
+  return rowsOf(db, { table: db.raw(text, [...bindings]), path: `${TABLE}.id`, type: 'text', narrow });
 }
 
 /**
- * The rule as far as a table can be asked. What it cannot, such as what something lies in, is asked of each entity that is
- * loaded: until then an allow allows more and a deny denies less, so that none is lost.
+ * The rule as far as a table can be asked. What it cannot, such as how much something lies in, is asked of each entity that
+ * is loaded: until then an allow allows more and a deny denies less, so that none is lost.
  */
 function widened(rule: AbilityRule, isAskable: (condition: Condition) => boolean): AbilityRule[] {
   if (isAskable(rule.condition)) return [rule];
@@ -98,49 +133,4 @@ export async function notKept(
   );
   const ids = new Set(kept.map(({ id }) => id));
   return namedOnly(names.filter((name) => !ids.has(name)));
-}
-
-/** Each attribute as a column of its type: what is stored was checked against the declaration. */
-const columnTypes: Readonly<Record<AttributeSpec['type'], { type: Column['type']; cast: string }>> = {
-  string: { type: 'text', cast: '' },
-  uuid: { type: 'uuid', cast: '::uuid' },
-  boolean: { type: 'boolean', cast: '::boolean' },
-  integer: { type: 'double', cast: '::float8' },
-  number: { type: 'double', cast: '::float8' },
-  date: { type: 'timestamptz', cast: '::timestamptz' },
-  array: { type: 'jsonb', cast: '::jsonb' },
-  object: { type: 'jsonb', cast: '::jsonb' },
-};
-
-/** One for each type: filters are kept with it. */
-const sources = new WeakMap<ResourceType, Source>();
-
-function sourceOf(type: ResourceType): Source {
-  const known = sources.get(type);
-  if (known) return known;
-  const columns = Object.entries(type.attributes).map(([name, spec]): [string, Column] => [
-    name,
-    { column: name, type: columnTypes[spec.type].type },
-  ]);
-  const all = { ...Object.fromEntries(columns), id: { column: 'id', type: 'text' } as const };
-  // An id that is a UUID, which is kept as text, and a list of dates or of UUIDs: rules about these are asked of what is loaded.
-  const not = new Set(columnProblems(type, { table: TABLE, columns: all }).map(({ attribute }) => attribute));
-  const asked = Object.entries(all).filter(([name]) => !not.has(name));
-  const made: Source = { table: TABLE, columns: Object.fromEntries(asked) };
-  sources.set(type, made);
-  return made;
-}
-
-/** CASE: nothing else keeps PostgreSQL from reading the attributes of another type first, which need not be of these. */
-function asTable(db: Database, { type, attributes }: ResourceType): Knex.Raw {
-  const own = Object.entries(attributes).filter(([name]) => name !== 'id');
-  const columns = own.map(
-    ([, spec]) => `, CASE WHEN e.type = ? THEN (e.attributes->>?)${columnTypes[spec.type].cast} END AS ??`,
-  );
-  const bindings = own.flatMap(([name]) => [type, name, name]);
-  return db.raw(`(SELECT e.id${columns.join('')} FROM entities e WHERE e.type = ?) AS ??`, [
-    ...bindings,
-    type,
-    TABLE,
-  ]);
 }

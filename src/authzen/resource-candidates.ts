@@ -54,7 +54,10 @@ export async function resourceSources(
     const { action, context } = request;
     const { name, properties = {} } = action;
     const rules = ability && { ability, action: name, properties, context };
-    return [entityRows(db, type, rules, wanted.tests), await notKept(db, type.type, named?.ids ?? [])];
+    return [
+      entityRows(db, type, snapshot, rules, wanted.tests),
+      await notKept(db, type.type, named?.ids ?? []),
+    ];
   }
   if (named?.isAll) return [listed(named.ids)];
   if (type.type === ACCOUNT_TYPE) return [accountRows(db)];

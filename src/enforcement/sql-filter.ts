@@ -5,7 +5,7 @@ import { AppError } from '../errors.ts';
 import { requestFacts } from '../evaluators/rule-index.ts';
 import { type Ability, type AbilityRule, isAlways } from '../policy/ability.ts';
 import { ANCESTORS } from '../policy/built-in.ts';
-import { type Condition, isTemplate, type Operand } from '../policy/condition.ts';
+import { ALWAYS, type Condition, isTemplate, type Operand } from '../policy/condition.ts';
 import { compileCondition, type Facts } from '../policy/matcher.ts';
 import { operators } from '../policy/operators.ts';
 import { ANY_ACTION, ANY_TYPE, type AttributeSpec, type ResourceType } from '../policy/policy.ts';
@@ -25,6 +25,8 @@ export interface Rows {
   source: Source;
   /** How the query calls the table; left out: by its name. */
   as?: string;
+  /** Of entities: those with an ancestor that meets a condition. Throws `Untranslatable`. Rows of other tables lie in nothing. */
+  above?: (of: Condition) => Expression;
 }
 
 export interface FilterOptions extends Rows {
@@ -101,7 +103,7 @@ const filters = new WeakMap<Ability, { of: FilterOptions; filter: Expression }[]
 
 /** What a row must meet for the action to be allowed on it. Throws as `narrow` does. */
 export function filterOf(options: FilterOptions): Expression {
-  const { ability, action, type, source, field, as } = options;
+  const { ability, action, type, source, field, as, above } = options;
   if (type.evaluator !== TRANSLATED)
     throw new AppError('internal_error', {
       detail: `the rules of ${type.type} are none that a table can be asked`,
@@ -111,7 +113,12 @@ export function filterOf(options: FilterOptions): Expression {
   const known = filters.get(ability) ?? [];
   const before = known.find(
     ({ of }) =>
-      of.action === action && of.type === type && of.source === source && of.field === field && of.as === as,
+      of.action === action &&
+      of.type === type &&
+      of.source === source &&
+      of.field === field &&
+      of.as === as &&
+      of.above === above,
   );
   if (before) return before.filter;
   const about = rulesAbout(ability.rules, action, type.type).filter((rule) => covers(rule, field));
@@ -206,10 +213,14 @@ function conditionOf(rule: AbilityRule, rows: Rows): Expression {
 export function translate(condition: Condition, rows: Rows): Expression {
   switch (condition.kind) {
     case 'test': {
+      const isAsked = condition.path === ANCESTORS && condition.operator === '$exists';
+      if (rows.above && isAsked)
+        return condition.value === true ? rows.above(ALWAYS) : not(rows.above(ALWAYS));
       const [name = '', ...below] = condition.path.split('.');
       return testColumn(columnOf(name, rows), below, condition);
     }
     case 'element': {
+      if (rows.above && condition.path === ANCESTORS) return rows.above(condition.of);
       const [name = '', ...below] = condition.path.split('.');
       return elementOfColumn(columnOf(name, rows), below, condition);
     }

@@ -1,6 +1,7 @@
 /** Searches over entities held against evaluations: by roles from above, by attributes, and by what something lies in. */
 import assert from 'node:assert/strict';
-import { addRole, addRule, demoId, ok, typesPath } from '../admin/staff.ts';
+import type { TestGateway } from '../../harness.ts';
+import { addRole, addRule, demoId, ok, rulesPath, typesPath } from '../admin/staff.ts';
 import { addEntityTypes, put } from '../entities/kept.ts';
 import {
   type Certified,
@@ -12,6 +13,17 @@ import {
 
 const robots = ['r1', 'r2', 'r3', 'r4'];
 const files = ['plan-1', 'plan-2', 'plan-3', 'note-1', 'note-2'];
+
+/** Beside more files than one request decides on, all of which come before those that are found. */
+async function amongMany<T>({ services: { db } }: TestGateway, search: () => Promise<T>): Promise<T> {
+  await db.raw(
+    `INSERT INTO entities (type, id, attributes)
+     SELECT 'file', 'a-' || n, '{"title": "note"}' FROM generate_series(1, 6000) n`,
+  );
+  const found = await search();
+  await db('entities').where('id', 'like', 'a-%').delete();
+  return found;
+}
 
 describe('searches over entities', () => {
   let certified: Certified;
@@ -159,20 +171,34 @@ describe('searches over entities', () => {
     });
     await put(root, 'folder:vault', { attributes: { title: 'vault' } });
     await put(root, 'file:plan-9', { attributes: { title: 'plan 9' }, parents: ['folder:vault'] });
-    const { db } = gateway.services;
-    // More than one request decides on, before the first that is found.
-    await db.raw(
-      `INSERT INTO entities (type, id, attributes)
-       SELECT 'file', 'a-' || n, '{"title": "note"}' FROM generate_series(1, 6000) n`,
-    );
     const asked = { subject: robot('r1'), action: { name: 'update' }, resource: { type: 'file' } };
-    const some = await page(resourceSearchPath, { ...asked, page: { limit: 10 } });
-    await db('entities').where('id', 'like', 'a-%').delete();
+    const some = await amongMany(gateway, () => page(resourceSearchPath, { ...asked, page: { limit: 10 } }));
     assert.equal(some.next, '');
     assert.deepEqual(
       some.ids.filter((id: string) => id !== 'plan-0'),
       ['plan-1', 'plan-3'],
     );
+  });
+
+  it('are chosen by PostgreSQL by what they lie in, however deep, and not one by one', async () => {
+    const { root, gateway } = certified;
+    const asked = { subject: robot('r3'), action: { name: 'read' }, resource: { type: 'file' } };
+    const found = () => amongMany(gateway, () => page(resourceSearchPath, { ...asked, page: { limit: 10 } }));
+    assert.deepEqual(await found(), { ids: ['note-1', 'plan-3'], next: '' });
+    const deny = await addRule(root, {
+      role: 'everyone',
+      action: 'read',
+      subject: 'file',
+      inverted: true,
+      conditions: { title: 'planned', ancestors: { $not: { $elemMatch: { viewers: { $in: ['r1'] } } } } },
+    });
+    assert.deepEqual(await found(), { ids: ['note-1'], next: '' });
+    ok(await root.delete(`${rulesPath}/${deny.id}`), 204);
+    // Written past every check: what lies in it is in doubt, and no error of the search.
+    const inner = gateway.services.db('entities').where({ type: 'folder', id: 'inner' });
+    await inner.clone().update({ attributes: { viewers: ['r3'], title: 7 } });
+    assert.deepEqual(await found(), { ids: ['note-1'], next: '' });
+    await inner.clone().update({ attributes: {} });
   });
 
   it('find entities whose id is a UUID, and those with lists that PostgreSQL is not asked about', async () => {
