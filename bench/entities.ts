@@ -1,4 +1,4 @@
-/** Entities at size: imported over HTTP by who may escalate and by who may not, and asked about with all that they lie in. */
+/** Entities at size: imported over HTTP by who may escalate and by who may not, asked about with all that they lie in, and searched by it. */
 import { dropDatabases, startGateway } from '../test/harness.ts';
 import { logIn, send } from './node.ts';
 import { figure, median, percentile, printHeader, printTable } from './report.ts';
@@ -8,6 +8,7 @@ const FOLDERS = 10_000;
 const FANOUT = 8;
 const BATCH = 1000;
 const ROUNDS = 50;
+const SHOWN = 20;
 
 printHeader(
   `entities: POST /admin/entities/import of ${ENTITIES.toLocaleString('en')}, and evaluations of them`,
@@ -32,6 +33,7 @@ printTable(
   ],
 );
 await measureEvaluations();
+await measureSearches();
 await measureNewByAdmin();
 await gateway.close();
 await dropDatabases();
@@ -40,6 +42,7 @@ process.exit(0);
 /** Folders in a tree, eight in each; files in the folders. */
 function entityOf(n: number): object {
   const viewers = [`reader-${n % 100}`, `group-${n % 7}`];
+  if (n === FOLDERS - 1) viewers.push('reader-of-one');
   if (n === 0) return { type: 'folder', id: '0', attributes: { title: 'n0', viewers } };
   const isFolder = n < FOLDERS;
   const parent = isFolder ? Math.floor((n - 1) / FANOUT) : n % FOLDERS;
@@ -117,4 +120,43 @@ async function measureEvaluations(): Promise<void> {
       ['p99', figure(percentile(times, 0.99))],
     ],
   );
+}
+
+/** By who may see one folder of the lowest with nine files in it, and by who may see the uppermost. */
+async function measureSearches(): Promise<void> {
+  const rows: [string, string][] = [];
+  for (const [what, id] of [
+    ['who may see one folder of ten thousand', 'reader-of-one'],
+    ['who may see all', 'reader-0'],
+  ] as const) {
+    const times: number[] = [];
+    for (let round = 0; round < 5; round++) times.push(await searchOnce(id));
+    rows.push([`${SHOWN} at most, by ${what}`, figure(median(times))]);
+  }
+  printTable([`a search among ${figure(ENTITIES - FOLDERS)} files`, 'ms'], rows);
+}
+
+interface Found {
+  results: unknown[];
+  page: { next_token: string };
+}
+
+/** Page by page until there are as many, or no more. */
+async function searchOnce(id: string): Promise<number> {
+  const startedMs = performance.now();
+  const asked = { subject: { type: 'folder', id }, action: { name: 'read' }, resource: { type: 'file' } };
+  let found = 0;
+  for (let token: string | undefined; found < SHOWN && token !== ''; ) {
+    const body = { ...asked, page: token ? { token } : { limit: SHOWN } };
+    const response = await send(`${gateway.url}/access/v1/search/resource`, {
+      method: 'POST',
+      token: root,
+      body,
+    });
+    const { results, page }: Found = JSON.parse(await response.text());
+    found += results.length;
+    token = page.next_token;
+  }
+  if (found === 0) throw new Error(`${id} found nothing`);
+  return performance.now() - startedMs;
 }
