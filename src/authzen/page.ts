@@ -22,12 +22,11 @@ export interface PageReply {
 }
 
 /**
- * Reads a page. `bound` is all that must not change from page to page: what is searched for, and by whom; nor may `properties`
- * of the page, though none mean anything here. The place is
- * that of a result, not a number, so what is inserted meanwhile moves nothing. Throws `invalid_request` for a token of
- * another query, of another caller or with another limit. A page of none says whether there is more, as any other (section 8.2),
- * but the next one is of as many as there can be. Its holder can read the place in it: the id of the last result, or,
- * where the work of one request ended first, of the last candidate that was looked at.
+ * Reads a page. `bound` is all that must not change from page to page: what is searched for, and by whom; nor may
+ * `properties` of the page, though none mean anything here. The place is that of a result, not a number, so what is inserted
+ * meanwhile moves nothing. Throws `invalid_request` for a token of another query, of another caller or with another limit.
+ * A page of none says whether there is more, as any other (section 8.2). The holder of a token can read the place in it: the
+ * id of the last result, or, where the work of one request ended first, of the last candidate that was looked at.
  */
 export function readPage({ token, limit, properties = {} }: PageMessage, bound: unknown): AskedPage {
   const digest = createHash('sha256')
@@ -38,9 +37,8 @@ export function readPage({ token, limit, properties = {} }: PageMessage, bound: 
     throw invalidField('/page/token', 'is not a next_token of this search by this caller');
   if (token && limit !== undefined && limit !== place.limit)
     throw invalidField('/page/limit', 'must be the same for every page, or left out');
-  if (place.limit === 0 && limit === 0)
-    throw invalidField('/page/limit', 'must be left out to go on: pages of 0 results come to no end');
-  const asked = place.limit || limit;
+  // Of 0 as well, and there it ends nowhere; without a limit it goes on with as many as there can be.
+  const asked = limit ?? (place.limit || undefined);
   return {
     limit: Math.min(asked ?? MOST_RESULTS, MOST_RESULTS),
     after: place.after,

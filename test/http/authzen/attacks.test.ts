@@ -549,7 +549,7 @@ describe('attacks on the decision point', () => {
       assert.deepEqual(body.results, []);
       assert.notEqual(body.page.next_token, '');
       const token = body.page.next_token;
-      refused(await search({ ...asked, page: { token, limit: 0 } }), '/page/limit');
+      assert.deepEqual((await search({ ...asked, page: { token, limit: 0 } })).body, body);
       assert.equal((await search({ ...asked, page: { token } })).body.results.length, 2);
       const most = await search({ ...asked, page: { limit: 1_000_000 } });
       assert.deepEqual(most.body, {
