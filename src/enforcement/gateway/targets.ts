@@ -8,7 +8,7 @@ import type { Snapshot } from '../../policy/snapshot.ts';
 import { type Authorities, type GuardedAgents, guardedAgents } from './guarded-agents.ts';
 import type { Reach } from './reach.ts';
 
-/** Without a health check, one that could not be reached is tried again after this. */
+/** One that could not be reached is tried again after this, whatever a health check found before. */
 const PASSED_OVER_MS = 2000;
 
 interface Check {
@@ -55,9 +55,8 @@ export function makeTargets(
     void look();
   };
   const isUp = (target: URL, check: Check | undefined) =>
-    check
-      ? (watched.get(keyOf(target, check))?.isUp ?? true)
-      : Date.now() - (failedAtMs.get(target.origin) ?? 0) >= PASSED_OVER_MS;
+    !check || (watched.get(keyOf(target, check))?.isUp ?? true);
+  const isReached = ({ origin }: URL) => Date.now() - (failedAtMs.get(origin) ?? 0) >= PASSED_OVER_MS;
   return {
     inTurn: (upstream) => {
       const { healthCheck } = upstream;
@@ -65,8 +64,9 @@ export function makeTargets(
       const first = turn++ % targets.length;
       const turned = [...targets.slice(first), ...targets.slice(0, first)];
       const up = turned.filter((target) => isUp(target, healthCheck));
-      // Without checks nobody knows: better to try than to refuse.
-      return up.length > 0 || healthCheck ? up : turned;
+      const reached = up.filter(isReached);
+      // Better to try than to refuse.
+      return reached.length > 0 ? reached : up;
     },
     failed: (target) => {
       if (failedAtMs.size > 1000) failedAtMs.clear();
