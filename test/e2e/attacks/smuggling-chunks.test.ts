@@ -107,6 +107,10 @@ describe('request smuggling in chunks', () => {
       assertRefused(await attack(alone), `${version} without a body`);
     }
     assertRefused(await attack(keeping([TE], `0\r\n\r\n${hidden}`, '1.0')), 'chunks in 1.0');
+    assertRefused(
+      await attack(keeping([TE], '1\r\na\r\n0\r\n\r\n', '1.0')),
+      'chunks in 1.0 and nothing else',
+    );
     assertRefused(await attack(`GET /open/a\r\n\r\n${hidden}`), 'no version');
   });
 
