@@ -50,7 +50,14 @@ function readSegment(raw: string): string {
   if (/%[0-9a-f]{2}/i.test(segment)) throw refused('must not be encoded twice');
   if (/[. ]$/.test(segment) || /^\.{0,2}[;?#]/.test(segment))
     throw refused('must not have dot segments, nor segments that end with a dot or a space');
+  if (readsAsOther(segment.normalize('NFKC')))
+    throw refused('must not have look-alikes of slashes and dot segments');
   return segment;
+}
+
+/** Of a segment that holds none as it is: what a server makes of look-alikes (best fit, NFKC). */
+function readsAsOther(segment: string): boolean {
+  return segment === '.' || segment === '..' || /[/\\]/.test(segment);
 }
 
 /** Strictly: no overlong form, no half of a pair, no stray percent sign. */

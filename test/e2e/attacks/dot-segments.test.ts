@@ -40,6 +40,11 @@ const ways = [
     '%uff0e%uff0e',
     '..%2f..',
     '..%252f..',
+    '%ef%bc%8e%ef%bc%8e',
+    '%e2%80%a5',
+    '.%ef%bc%8e',
+    '..%ef%bc%8f..',
+    '..%ef%bc%bc..',
   ],
 ];
 
@@ -74,7 +79,7 @@ describe('dot segments (GHSA-p224-6x5r-fjpm)', () => {
 
   it('dots that are no segments pass as they are', async () => {
     const { attack } = await field();
-    for (const target of ['/open/.hidden', '/open/a..b', '/open/..a'])
+    for (const target of ['/open/.hidden', '/open/a..b', '/open/..a', '/open/Wait%E2%80%A6'])
       assertArrived(await attack(rawRequest(target)), target);
     assertArrived(await attack(rawRequest('/open/%2ehidden')), '/open/.hidden');
   });
