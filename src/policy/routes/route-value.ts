@@ -60,16 +60,30 @@ function readHeader(name: string): ReadTemplate {
 
 /** The value in a request; undefined: it is not there. */
 export function valueAt(source: Source, sources: RouteSources): unknown {
-  if (source.from === 'body') return source.keys.reduce<unknown>(below, sources.body);
+  if (source.from === 'body')
+    return source.keys.reduce<unknown>((value, key) => below(value, key, source), sources.body);
   if (source.from === 'query') return sources.query(source.name);
   if (source.from === 'header') return sources.header(source.name);
   return Object.hasOwn(sources.path, source.name) ? sources.path[source.name] : undefined;
 }
 
-function below(value: unknown, key: string): unknown {
+function below(value: unknown, key: string, source: Source): unknown {
   if (typeof value !== 'object' || value === null) return undefined;
   if (Array.isArray(value)) return /^(0|[1-9]\d{0,8})$/.test(key) ? value[Number(key)] : undefined;
+  const folded = fold(key);
+  // Parsers such as Go's take keys without regard to case, and the last of them.
+  for (const other of Object.keys(value))
+    if (other !== key && fold(other) === folded)
+      throw invalidField(
+        pointerOf(source),
+        'each key on the way must be there in this spelling alone: access is decided on it',
+      );
   return Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;
+}
+
+/** Look-alikes of letters too, such as the sign for Kelvin. */
+function fold(key: string): string {
+  return key.normalize('NFKC').toUpperCase();
 }
 
 /** The type that a text of a request can be read as; a list or an object cannot be. */

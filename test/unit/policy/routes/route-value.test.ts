@@ -118,6 +118,22 @@ describe('the resource of a route', () => {
     assert.deepEqual(refused({ tags: `$\{body/t}` }, { body: { t: [1] } }), ['/body/t']);
   });
 
+  it('a key of the body that some parsers take for the one that is read is refused: they know no case', () => {
+    const attributes = { title: `$\{body/a/kind}` };
+    for (const body of [
+      { a: { kind: 'x', Kind: 'y' } },
+      { a: { KIND: 'y' } },
+      { a: { Kind: 'y' } },
+      { a: { kind: 'x' }, A: { kind: 'y' } },
+      { A: { kind: 'y' } },
+    ])
+      assert.deepEqual(refused(attributes, { body }), ['/body/a/kind'], JSON.stringify(body));
+    assert.deepEqual(
+      { ...read(attributes, { path: { id: '1' }, body: { a: { kind: 'x', kin: 1 }, B: 1, b: 2 } }) },
+      { id: '1', title: 'x' },
+    );
+  });
+
   it('errors name where the value is', () => {
     assert.deepEqual(refused({ pages: `$\{path.id}` }, { path: { id: 'x' } }), ['/params/id']);
     assert.deepEqual(refused({ pages: `$\{header.x-p}` }, { headers: { 'x-p': 'x' } }), ['/headers/x-p']);
