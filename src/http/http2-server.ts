@@ -47,11 +47,14 @@ export function serveHttp2(
   });
   Object.assign(server, limits);
   const sessions = new Set<ServerHttp2Session>();
+  let closing = false;
   server.on('session', (session) => {
     sessions.add(session);
     session.once('close', () => sessions.delete(session));
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
     closeWhenIdle(session, limits.requestTimeout);
+    // Its handshake was under way.
+    if (closing) session.close();
   });
   server.on('stream', (stream) => endOnTime(stream, limits.requestTimeout));
   // Their shape is that of HTTP/1.1, and so are their names from here on.
@@ -60,6 +63,7 @@ export function serveHttp2(
   return [
     server,
     () => {
+      closing = true;
       for (const session of sessions) session.close();
     },
   ];

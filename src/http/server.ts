@@ -2,6 +2,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { Http2SecureServer } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { CertificatePair } from '../config/pem-files.ts';
 import { serveHttp2 } from './http2-server.ts';
 
@@ -46,9 +47,14 @@ export function makeServer(
 
 function stoppable(server: GatewayServer, closeSessions: () => void): Serving {
   const sockets = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
+  const keep = (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
+  };
+  server.on('connection', keep);
+  // What is read of it is counted anew; one of HTTP/2 is closed with its session.
+  server.on('secureConnection', (socket: TLSSocket) => {
+    if (socket.alpnProtocol !== 'h2') keep(socket);
   });
   return {
     server,
@@ -58,6 +64,8 @@ function stoppable(server: GatewayServer, closeSessions: () => void): Serving {
       // A connection that is kept alive is not closed with its last answer.
       const sweep = setInterval(() => {
         if ('closeIdleConnections' in server) server.closeIdleConnections();
+        // For Node one on which nothing was ever asked, such as browsers make in advance, is not idle.
+        for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
       }, 50);
       const hurry = setTimeout(() => {
         for (const socket of sockets) socket.destroy();

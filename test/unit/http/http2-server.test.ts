@@ -3,12 +3,16 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect as connectPlain } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { makeServer, type Serving } from '../../../src/http/server.ts';
 
 const read = (name: string) => readFileSync(new URL(`../evaluators/remote/tls/${name}`, import.meta.url));
 const ca = read('ca.pem');
+const certificate = { cert: read('server.pem'), key: read('server.key') };
+
+const closeOf = (stream: NodeJS.EventEmitter) =>
+  new Promise((resolve) => stream.on('error', () => {}).once('close', resolve));
 
 describe('the server over TLS', () => {
   const requestTimeoutMs = 600;
@@ -22,7 +26,7 @@ describe('the server over TLS', () => {
     answer = (req, res) => void req.resume().on('end', () => res.end('done'));
     serving = makeServer((req, res) => answer(req, res), {
       requestTimeoutMs,
-      certificate: { cert: read('server.pem'), key: read('server.key') },
+      certificate,
     });
     await once(serving.server.listen(0, '127.0.0.1'), 'listening');
     port = (serving.server.address() as AddressInfo).port;
@@ -38,9 +42,6 @@ describe('the server over TLS', () => {
     await once(session, 'remoteSettings');
     return session;
   }
-
-  const closeOf = (stream: NodeJS.EventEmitter) =>
-    new Promise((resolve) => stream.on('error', () => {}).once('close', resolve));
 
   it('ends a stream whose body comes drop by drop (slow post over HTTP/2)', async () => {
     const session = await open();
@@ -127,6 +128,42 @@ describe('the server over TLS', () => {
     stream.resume();
     await once(stream, 'end');
     await stopped;
+  });
+
+  describe('at its stop', () => {
+    let patient: Serving;
+    beforeEach(async () => {
+      patient = makeServer((_req, res) => res.end('done'), { requestTimeoutMs: 60_000, certificate });
+      await once(patient.server.listen(0, '127.0.0.1'), 'listening');
+    });
+    afterEach(() => patient.stop(0));
+    const knock = (alpn?: string) => {
+      const { port } = patient.server.address() as AddressInfo;
+      const socket = alpn
+        ? connectTls({ port, ca, host: 'localhost', ALPNProtocols: [alpn] })
+        : connectPlain(port, '127.0.0.1');
+      return closeOf(socket.resume());
+    };
+
+    for (const [kind, alpn] of [
+      ['without a handshake', undefined],
+      ['of HTTP/1.1', 'http/1.1'],
+      ['of HTTP/2', 'h2'],
+    ] as const)
+      it(`waits for no connection ${kind} on which nothing was asked`, async () => {
+        const closed = knock(alpn);
+        await once(patient.server, alpn ? 'secureConnection' : 'connection');
+        await patient.stop(60_000);
+        await closed;
+      }).timeout(10_000);
+
+    for (const alpn of ['http/1.1', 'h2'])
+      it(`waits for none whose handshake was under way: ${alpn}`, async () => {
+        const closed = knock(alpn);
+        await once(patient.server, 'connection');
+        await patient.stop(60_000);
+        await closed;
+      });
   });
 
   it('cuts what is still in flight after its grace', async () => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import type { Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import Joi from 'joi';
 import { makeServer } from '../../../src/http/server.ts';
 import { sendRaw } from './raw-socket.ts';
@@ -52,6 +54,16 @@ describe('the server', () => {
     const { headersTimeout, requestTimeout } = makeServer(() => {}, { requestTimeoutMs: 120_000 })
       .server as Server;
     assert.deepEqual({ headersTimeout, requestTimeout }, { headersTimeout: 15_000, requestTimeout: 120_000 });
+  });
+
+  it('waits at the stop for no connection on which nothing was asked', async () => {
+    const { server, stop } = makeServer(() => {}, { requestTimeoutMs: 60_000 });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').on('error', () => {});
+    await once(server, 'connection');
+    const closed = once(socket.resume(), 'close');
+    await stop(60_000);
+    await closed;
   });
 
   it('refuses a head larger than 16 KiB', async () => {
