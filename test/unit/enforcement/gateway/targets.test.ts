@@ -16,7 +16,7 @@ function asked(targets: Targets, upstream: object): string[] {
 describe('the servers of an upstream', () => {
   let targets: Targets;
   beforeEach(() => {
-    targets = makeTargets(makeReach([]), () => {});
+    targets = makeTargets(makeReach([]), undefined, () => {});
   });
   afterEach(() => targets.close());
 
