@@ -18,11 +18,14 @@ describe('a token from elsewhere is nobody', () => {
   let moved: Signer;
   let endless: Signer;
   let impostor: Signer;
+  let unsafe: Signer;
   let attacker: Served;
-  const servers = () => [signer, strict, flooded, hanging, moved, endless, impostor, attacker];
+  const servers = () => [signer, strict, flooded, hanging, moved, endless, impostor, unsafe, attacker];
 
   before(async () => {
     signer = await startSigner();
+    // As many publish theirs: then only the setting says which algorithms are taken.
+    delete signer.jwk.alg;
     strict = await startSigner();
     flooded = await startSigner();
     hanging = await startSigner(() => {});
@@ -32,6 +35,9 @@ describe('a token from elsewhere is nobody', () => {
     endless = await startSigner((_req, res) => void res.end(`{"keys":[],"pad":"${'x'.repeat(300_000)}"}`));
     impostor = await startSigner((_req, res) => {
       res.end(JSON.stringify({ issuer: signer.url, jwks_uri: `${signer.url}/keys` }));
+    });
+    unsafe = await startSigner((_req, res) => {
+      res.end(JSON.stringify({ issuer: unsafe.url, jwks_uri: 'http://keys.example/keys' }));
     });
     const { publicKey } = attackerKeys;
     const keys = [{ ...(await exportJWK(publicKey)), kid: 'one', use: 'sig', alg: 'RS256' }];
@@ -44,6 +50,7 @@ describe('a token from elsewhere is nobody', () => {
       { issuer: moved.url, audience, principalType: 'moved', jwksUri: `${moved.url}/keys` },
       { issuer: endless.url, audience, principalType: 'endless', jwksUri: `${endless.url}/keys` },
       { issuer: impostor.url, audience, principalType: 'impostor' },
+      { issuer: unsafe.url, audience, principalType: 'unsafe' },
     ];
     gateway = await startGateway({ env: { TRUSTED_ISSUERS: JSON.stringify(trusted) } });
     const root = await logIn(gateway, 'superadmin');
@@ -161,17 +168,17 @@ describe('a token from elsewhere is nobody', () => {
     }
   });
 
-  it('when the issuer sends elsewhere for its keys, answers without end, or speaks for another one', async () => {
-    for (const issuer of [moved, endless, impostor]) {
+  it('when the issuer sends elsewhere for its keys, over a line that anybody may be on, answers without end, or speaks for another one', async () => {
+    for (const issuer of [moved, endless, impostor, unsafe]) {
       await assertNobody(await issuer.sign());
       await assertNobody(await issuer.sign({ key: signer.privateKey }));
     }
     const { body } = await anonymousClient(gateway).get('/readyz');
     assert.deepEqual(body.checks.issuers, {
       ok: true,
-      detail: 'the keys of 3 of 7 issuers cannot be had; their tokens are nobody',
+      detail: 'the keys of 4 of 8 issuers cannot be had; their tokens are nobody',
     });
-    for (const why of [/answered 302/, /answered more than/, /is of another issuer/])
+    for (const why of [/answered 302/, /answered more than/, /is of another issuer/, /not https/])
       assert.match(gateway.logged(), why);
   });
 
