@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { decodeJwt, exportJWK } from 'jose';
-import { anonymousClient, Client, logIn, startGateway, type TestGateway } from '../../harness.ts';
+import { anonymousClient, Client, eventually, logIn, startGateway, type TestGateway } from '../../harness.ts';
 import { demoId, ok, typesPath } from '../admin/staff.ts';
 import { audience, type Served, type Signed, type Signer, serve, signRaw, startSigner } from './issuer.ts';
 
@@ -44,7 +44,14 @@ describe('a token from elsewhere is nobody', () => {
     attacker = await serve((_req, res) => void res.end(JSON.stringify({ keys })));
     const trusted = [
       { issuer: signer.url, audience },
-      { issuer: strict.url, audience, principalType: 'strict', typ: ['at+jwt'], maxAgeSeconds: 60 },
+      {
+        issuer: strict.url,
+        audience,
+        principalType: 'strict',
+        typ: ['at+jwt'],
+        maxAgeSeconds: 60,
+        clockSkewSeconds: 0,
+      },
       { issuer: flooded.url, audience, principalType: 'flooded' },
       { issuer: hanging.url, audience, principalType: 'hanging' },
       { issuer: moved.url, audience, principalType: 'moved', jwksUri: `${moved.url}/keys` },
@@ -160,6 +167,12 @@ describe('a token from elsewhere is nobody', () => {
     await assertNobody(await strict.sign({ claims: { iat: undefined } }));
   });
 
+  it('from its end on, though it was verified and is remembered', async () => {
+    const token = await strict.sign({ claims: { exp: nowSeconds() + 2 } });
+    assert.equal(await statusOf(token), 200);
+    await eventually('it has ended', async () => (await statusOf(token)) === 401);
+  });
+
   it('when a cookie carries it: no browser sends it by itself', async () => {
     const token = await signer.sign();
     for (const name of ['castellan', '__Host-castellan']) {
@@ -178,6 +191,7 @@ describe('a token from elsewhere is nobody', () => {
       ok: true,
       detail: 'the keys of 4 of 8 issuers cannot be had; their tokens are nobody',
     });
+    assert.match((await anonymousClient(gateway).get('/metrics')).body, /^castellan_issuers_failing 4$/m);
     for (const why of [/answered 302/, /answered more than/, /is of another issuer/, /not https/])
       assert.match(gateway.logged(), why);
   });
