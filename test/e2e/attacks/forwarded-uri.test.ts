@@ -80,6 +80,25 @@ describe('forwarded-URI spoof (CVE-2026-40575)', () => {
     }
   });
 
+  it('a header of the contract that is there twice is refused, whichever of them leads to what is open', async () => {
+    const { fronts, user } = await field();
+    for (const [name, mine] of Object.entries(own).filter(([name]) => name !== 'envoy'))
+      for (const targets of [
+        ['/open/a', '/admin'],
+        ['/admin', '/open/a'],
+      ]) {
+        const headers = targets.flatMap((target) => said(target).filter((line) => mine.test(line)));
+        // Of the others one is enough: the target alone is there twice.
+        const once = [...new Set(headers)];
+        const answer = await sendRaw(
+          fronts.node.url,
+          rawRequest(pathOf(name, ''), { headers: [as(user.client), ...once] }),
+        );
+        assert.equal(statusOf(answer), name === 'nginx' ? 403 : 400, `${name}: ${answer}`);
+        assert.doesNotMatch(answer, /^castellan-assertion: e/im, name);
+      }
+  });
+
   it('nobody but a trusted proxy is answered, whatever it says', async () => {
     const { gateway, user } = await field();
     for (const name of Object.keys(own)) {
