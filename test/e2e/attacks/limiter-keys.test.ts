@@ -104,6 +104,19 @@ describe('limiter keys (CVE-2026-45364)', () => {
     assert.deepEqual(await statuses(gateway, [by(as(keeper.client))]), [200]);
   });
 
+  it('a proxy that asks does not lead round it, and is told when nothing is left', async () => {
+    const { fronts, user } = await field();
+    const path = await limited('principal');
+    await fronts.haveCaughtUp();
+    const asked = ['GET', 'http', 'gateway.test', `${path}/a`];
+    const contract = ['Method', 'Proto', 'Host', 'Uri'].map(
+      (name, at) => `X-Forwarded-${name}: ${asked[at]}`,
+    );
+    const headers = [as(user.client), ...contract];
+    const requests = Array.from({ length: 5 }, () => rawRequest('/forward-auth/caddy', { headers }));
+    assert.deepEqual(await statuses(fronts.node, requests), threeOf(5));
+  });
+
   describe('behind a proxy that is trusted', () => {
     let behind: TestGateway;
     before(async () => {
