@@ -257,6 +257,7 @@ export async function makeServices(config: Config, storage: Storage, logger: Log
       metrics.feedLagSeconds.set(feed.health().polledMsAgo / 1000);
       metrics.listening.set(feed.health().listening ? 1 : 0);
       metrics.redisUp.set(shared.isUp() ? 1 : 0);
+      metrics.issuersFailing.set(issuers.failing);
       metrics.decisionLogWaiting.set(decisionLog.waiting);
     },
     close: async () => {

@@ -136,6 +136,11 @@ export function makeMetrics() {
       help: '1 while Redis answers; absent where none is configured',
       registers: [],
     }),
+    issuersFailing: new Gauge({
+      name: 'castellan_issuers_failing',
+      help: 'Trusted issuers whose keys could not be had when they were last asked for',
+      registers,
+    }),
     logins: new Counter({
       name: 'castellan_logins_total',
       help: 'Logins by outcome',

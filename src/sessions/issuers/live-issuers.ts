@@ -82,10 +82,15 @@ export class LiveIssuers {
     return this.#settle(token, snapshot, (names) => loadEntities(trx, snapshot, names));
   }
 
+  /** How many there are whose keys could not be had when they were last asked for. */
+  get failing(): number {
+    return [...this.#trusted.values()].filter(({ keys }) => keys.isFailing()).length;
+  }
+
   /** How it stands, in words for everybody. */
   state(snapshot: Snapshot): string {
     const all = [...this.#trusted.values()];
-    const failing = all.filter(({ keys }) => keys.isFailing()).length;
+    const { failing } = this;
     if (failing > 0)
       return `the keys of ${failing} of ${all.length} issuers cannot be had; their tokens are nobody`;
     const without = this.#withoutType(snapshot).length;

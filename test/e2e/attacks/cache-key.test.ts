@@ -8,7 +8,7 @@ describe('cache-key confusion (GHSA-4mq7-pvjg-xp2r)', () => {
   before(field);
 
   it('callers who ask at once for the same each get the answer that is theirs', async () => {
-    const { gateway, user, keeper } = await field();
+    const { gateway, fronts, user, keeper } = await field();
     const asked = [
       { headers: [as(user.client)], target: '/admin', status: 403 },
       { headers: [as(keeper.client)], target: '/admin', status: 200 },
@@ -19,17 +19,19 @@ describe('cache-key confusion (GHSA-4mq7-pvjg-xp2r)', () => {
       { headers: [`Cookie: castellan=${keeper.client.token}`], target: '/files/private/a', status: 200 },
     ];
     const all = Array.from({ length: 8 }, () => asked).flat();
-    const answers = await Promise.all(
-      all.map(({ target, headers }) => sendRaw(gateway.url, rawRequest(target, { headers }))),
-    );
-    assert.deepEqual(
-      answers.map(statusOf),
-      all.map(({ status }) => status),
-    );
-    for (const [at, answer] of answers.entries()) {
-      const [token] = all[at]?.headers ?? [];
-      const id = token?.includes(user.client.token ?? '') ? user.id : keeper.id;
-      if (answer.includes('castellan-principal')) assert.ok(answer.includes(`user:${id}`), answer);
+    for (const { url } of [gateway, ...fronts.all]) {
+      const answers = await Promise.all(
+        all.map(({ target, headers }) => sendRaw(url, rawRequest(target, { headers }))),
+      );
+      assert.deepEqual(
+        answers.map(statusOf),
+        all.map(({ status }) => status),
+      );
+      for (const [at, answer] of answers.entries()) {
+        const [token] = all[at]?.headers ?? [];
+        const id = token?.includes(user.client.token ?? '') ? user.id : keeper.id;
+        if (answer.includes('castellan-principal')) assert.ok(answer.includes(`user:${id}`), answer);
+      }
     }
   });
 

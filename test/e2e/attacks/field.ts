@@ -2,9 +2,17 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { type Client, startGateway, type TestGateway } from '../../harness.ts';
+import { Client, startGateway, type TestGateway } from '../../harness.ts';
 import { addRule, ok, type Person, person, rolesPath, typesPath } from '../../http/admin/staff.ts';
 import { addRoutes, sendRaw, startUpstream, statusOf, type Upstream } from '../../http/gateway/upstream.ts';
+import {
+  answersIn,
+  assertHarmless,
+  type Fronts,
+  type Known,
+  openFronts,
+  sendUntilQuiet,
+} from './in-front.ts';
 
 /** A request as it reached the upstream. */
 export interface Arrived {
@@ -33,7 +41,12 @@ export interface Field {
   user: Person;
   /** Holds the role `keeper` beside: may read what is private. */
   keeper: Person;
-  /** Sends bytes on a connection of their own; what was answered, and what the upstream got of it. */
+  /** The real proxies before another node. */
+  fronts: Fronts;
+  /**
+   * Sends bytes on a connection of their own; what was answered, and what the upstream got of it. The same bytes go through
+   * nginx and Caddy besides: whatever these make of them, the upstream sees nothing that would not be allowed.
+   */
   attack(bytes: string | Buffer, options?: { mayBegin?: boolean }): Promise<Outcome>;
 }
 
@@ -47,7 +60,8 @@ export function field(): Promise<Field> {
 
 after(async () => {
   if (!begun) return;
-  const { gateway, upstream } = await begun;
+  const { gateway, upstream, fronts } = await begun;
+  await fronts.close();
   await gateway.close();
   await upstream.close();
 });
@@ -55,7 +69,8 @@ after(async () => {
 async function begin(): Promise<Field> {
   const gateway = await startGateway();
   const upstream = await startUpstream();
-  const root = (await person(gateway, { roles: ['superadmin'] })).client;
+  const superadmin = await person(gateway, { roles: ['superadmin'] });
+  const root = superadmin.client;
   await addPolicy(root, upstream.url);
   let heard = '';
   let begunRequests = 0;
@@ -66,21 +81,58 @@ async function begin(): Promise<Field> {
       heard += chunk.toString('latin1');
     });
   });
-  const attack: Field['attack'] = async (bytes, { mayBegin = false } = {}) => {
+  const alone: Field['attack'] = async (bytes, { mayBegin = false } = {}) => {
     const [sofar, count, all] = [heard.length, upstream.seen.length, begunRequests];
     const answer = await sendRaw(gateway.url, bytes);
-    const arrived = upstream.seen.slice(count).map(({ method, url, rawHeaders, body }) => ({
-      method,
-      url,
-      headers: pairsOf(rawHeaders),
-      body,
-    }));
+    const arrived = arrivedSince(upstream, count);
     if (!mayBegin)
       assert.equal(begunRequests - all, arrived.length, 'the upstream got the beginning of a request');
     return { status: statusOf(answer), answer, arrived, heard: heard.slice(sofar) };
   };
   const keeper = await person(gateway, { roles: ['user', 'keeper'] });
-  return { gateway, upstream, root, user: await person(gateway), keeper, attack };
+  const user = await person(gateway);
+  const fronts = await openFronts(gateway);
+  const behind = async (bytes: string | Buffer) => {
+    await fronts.haveCaughtUp();
+    const text = bytes.toString('latin1');
+    const known = await whoIn(gateway, text, [keeper.id, superadmin.id]);
+    for (const { name, url } of fronts.all) {
+      const count = upstream.seen.length;
+      const answer = await sendUntilQuiet(url, bytes);
+      const arrived = arrivedSince(upstream, count);
+      const what = `behind ${name}: ${text} -> ${answer}`;
+      // One that the proxy does not know of has no answer.
+      assert.ok(arrived.length <= answersIn(answer), `${what} smuggled ${JSON.stringify(arrived)}`);
+      for (const came of arrived) assertHarmless(came, known, what);
+    }
+  };
+  const attack: Field['attack'] = async (bytes, options) => {
+    const outcome = await alone(bytes, options);
+    await behind(bytes);
+    return outcome;
+  };
+  return { gateway, upstream, fronts, root, user, keeper, attack };
+}
+
+/** Whom the tokens in these bytes identify. */
+async function whoIn(gateway: TestGateway, text: string, mayAll: readonly string[]): Promise<Known[]> {
+  const tokens = new Set(text.match(/cst_[\w-]{43}/g));
+  const found = await Promise.all(
+    [...tokens].map(async (token) => {
+      const { status, body } = await new Client(gateway.url, token).get('/api/v1/me');
+      return status === 200
+        ? [{ reference: `user:${body.user.id}`, mayAll: mayAll.includes(body.user.id) }]
+        : [];
+    }),
+  );
+  return found.flat();
+}
+
+/** What came after the first `count` requests. */
+export function arrivedSince({ seen }: Upstream, count: number): Arrived[] {
+  return seen
+    .slice(count)
+    .map(({ method, url, rawHeaders, body }) => ({ method, url, headers: pairsOf(rawHeaders), body }));
 }
 
 function pairsOf(rawHeaders: readonly string[]): [string, string][] {

@@ -28,7 +28,7 @@ describe('limiter keys (CVE-2026-45364)', () => {
   before(field);
 
   it('no header of a peer that is not trusted makes another client of it', async () => {
-    const { gateway } = await field();
+    const { gateway, fronts } = await field();
     const names = [
       'X-Forwarded-For',
       'x_forwarded_for',
@@ -43,14 +43,19 @@ describe('limiter keys (CVE-2026-45364)', () => {
       'X-Request-Id',
       'Host',
     ];
-    for (const per of ['address', 'principal']) {
+    const ways = [gateway, ...fronts.all].flatMap(({ url }) => [
+      { url, per: 'address' },
+      { url, per: 'principal' },
+    ]);
+    for (const { url, per } of ways) {
       const path = await limited(per);
+      await fronts.haveCaughtUp();
       const requests = names.map((name, at) =>
         rawRequest(`${path}/a`, {
           headers: [`${name}: ${name === 'Forwarded' ? 'for=' : ''}198.51.100.${at}`],
         }),
       );
-      assert.deepEqual(await statuses(gateway, requests), threeOf(names.length), per);
+      assert.deepEqual(await statuses({ url }, requests), threeOf(names.length), `${url} per ${per}`);
     }
   });
 
@@ -97,6 +102,19 @@ describe('limiter keys (CVE-2026-45364)', () => {
     ]);
     assert.deepEqual(await statuses(gateway, mine), threeOf(6));
     assert.deepEqual(await statuses(gateway, [by(as(keeper.client))]), [200]);
+  });
+
+  it('a proxy that asks does not lead round it, and is told when nothing is left', async () => {
+    const { fronts, user } = await field();
+    const path = await limited('principal');
+    await fronts.haveCaughtUp();
+    const asked = ['GET', 'http', 'gateway.test', `${path}/a`];
+    const contract = ['Method', 'Proto', 'Host', 'Uri'].map(
+      (name, at) => `X-Forwarded-${name}: ${asked[at]}`,
+    );
+    const headers = [as(user.client), ...contract];
+    const requests = Array.from({ length: 5 }, () => rawRequest('/forward-auth/caddy', { headers }));
+    assert.deepEqual(await statuses(fronts.node, requests), threeOf(5));
   });
 
   describe('behind a proxy that is trusted', () => {

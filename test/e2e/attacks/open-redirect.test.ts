@@ -8,7 +8,7 @@ describe('open redirect', () => {
   before(field);
 
   it('nothing that is asked for is answered with a redirect, and nothing that is named is told as a place', async () => {
-    const { gateway, user } = await field();
+    const { gateway, fronts, user } = await field();
     const evil = [
       '//evil.test',
       '/\\evil.test',
@@ -50,11 +50,9 @@ describe('open redirect', () => {
       'X-Original-URL: //evil.test',
       as(user.client),
     ];
-    for (const target of targets) {
-      const answer = await sendRaw(
-        gateway.url,
-        rawRequest(target, { headers: [...headers, 'Accept: text/html'] }),
-      );
+    const ways = [gateway, ...fronts.all].map(({ url }) => url);
+    for (const [target, way] of targets.flatMap((one) => ways.map((url) => [one, url] as const))) {
+      const answer = await sendRaw(way, rawRequest(target, { headers: [...headers, 'Accept: text/html'] }));
       const [head = ''] = answer.split('\r\n\r\n');
       assert.ok(statusOf(answer) < 300 || statusOf(answer) >= 400, `${target} was answered ${head}`);
       assert.doesNotMatch(head, /\r\n(location|refresh|content-location|link):/i, target);
@@ -63,21 +61,20 @@ describe('open redirect', () => {
   });
 
   it('where a thing that was made is, is told without the host that the request names', async () => {
-    const { gateway, root } = await field();
-    const body = JSON.stringify({ key: fresh('role') });
-    const headers = [
-      'Host: evil.test',
-      'X-Forwarded-Host: evil.test',
-      as(root),
-      'Content-Type: application/json',
-      `Content-Length: ${body.length}`,
-    ];
-    const answer = await sendRaw(
-      gateway.url,
-      rawRequest('/api/v1/admin/roles', { method: 'POST', headers, body }),
-    );
-    assert.equal(statusOf(answer), 201);
-    assert.match(answer, /\r\nLocation: \/api\/v1\/admin\/roles\/role-[0-9a-f]+\r\n/);
-    assert.doesNotMatch(answer, /evil/);
+    const { gateway, fronts, root } = await field();
+    for (const { url } of [gateway, ...fronts.all]) {
+      const body = JSON.stringify({ key: fresh('role') });
+      const headers = [
+        'Host: evil.test',
+        'X-Forwarded-Host: evil.test',
+        as(root),
+        'Content-Type: application/json',
+        `Content-Length: ${body.length}`,
+      ];
+      const answer = await sendRaw(url, rawRequest('/api/v1/admin/roles', { method: 'POST', headers, body }));
+      assert.equal(statusOf(answer), 201, answer);
+      assert.match(answer, /\r\nLocation: \/api\/v1\/admin\/roles\/role-[0-9a-f]+\r\n/);
+      assert.doesNotMatch(answer, /evil/);
+    }
   });
 });

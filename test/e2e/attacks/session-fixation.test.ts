@@ -97,7 +97,8 @@ describe('session fixation (GHSA-f24x-5g9q-753f)', () => {
   });
 
   it('no upstream chooses whose session a browser is in; other cookies of it pass', async () => {
-    const { gateway } = await field();
+    const { gateway, fronts } = await field();
+    await fronts.haveCaughtUp();
     const theirs = ['a=1; Path=/', 'castellan2=x', 'xcastellan=y', 'b=castellan=z; HttpOnly'];
     const forged = [
       'castellan=cst_x',
@@ -110,11 +111,13 @@ describe('session fixation (GHSA-f24x-5g9q-753f)', () => {
       'castellan=x; Domain=test',
     ];
     told = [...theirs.slice(0, 2), ...forged, ...theirs.slice(2)];
-    const answer = await sendRaw(gateway.url, rawRequest(path));
-    assert.deepEqual(
-      [...answer.matchAll(/\r\nset-cookie: ([^\r]*)/gi)].map(([, cookie]) => cookie),
-      theirs,
-    );
+    for (const { url } of [gateway, ...fronts.all]) {
+      const answer = await sendRaw(url, rawRequest(path));
+      assert.deepEqual(
+        [...answer.matchAll(/\r\nset-cookie: ([^\r]*)/gi)].map(([, cookie]) => cookie),
+        theirs,
+      );
+    }
     told = ['castellan=cst_x'];
     assert.doesNotMatch(await sendRaw(gateway.url, rawRequest(path)), /set-cookie/i);
   });

@@ -13,6 +13,7 @@ import {
 } from '../../http/admin/staff.ts';
 import { addRoutes, routesPath } from '../../http/gateway/upstream.ts';
 import { as, type Field, field, keptConnection } from './field.ts';
+import type { Front } from './in-front.ts';
 
 interface Setting extends Field {
   id: string;
@@ -81,13 +82,28 @@ const changes: Change[] = [
   },
 ];
 
+const ways = [undefined, 'nginx', 'caddy'] as const;
+
+/** The field by this way, changes made where it leads to: there they count at once. Undefined: the proxy is not installed. */
+async function fieldBy(way: Front['name'] | undefined): Promise<(Field & { url: string }) | undefined> {
+  const all = await field();
+  if (way === undefined) return { ...all, url: all.gateway.url };
+  const front = all.fronts.all.find(({ name }) => name === way);
+  const gateway = all.fronts.node;
+  const root = (await person(gateway, { roles: ['superadmin'] })).client;
+  return front && { ...all, url: front.url, gateway, root };
+}
+
 describe('stale authority (CVE-2021-41230)', () => {
   before(field);
 
-  for (const { name, status, make } of changes)
-    it(`${name} counts at the next request, on the same connection`, async () => {
-      const all = await field();
-      const { gateway, upstream, root } = all;
+  for (const { name, status, make, way } of changes.flatMap((change) =>
+    ways.map((way) => ({ ...change, way })),
+  ))
+    it(`${name} counts at the next request, on the same connection${way ? ` behind ${way}` : ''}`, async function () {
+      const all = await fieldBy(way);
+      if (!all) return this.skip(); // not installed
+      const { gateway, upstream, root, url } = all;
       const id = fresh('stale');
       const target = `/${id}`;
       const file = { resource: 'file', action: 'read', upstream: upstream.url };
@@ -101,7 +117,7 @@ describe('stale authority (CVE-2021-41230)', () => {
           conditions: { area: id },
         });
       const who = await person(gateway, { roles: ['user', 'keeper'] });
-      const { ask, close } = keptConnection(gateway.url);
+      const { ask, close } = keptConnection(url);
       for (let round = 0; round < 3; round++) assert.equal(await ask(target, [as(who.client)]), 200);
       await make({ ...all, id, target, who });
       const count = upstream.seen.length;

@@ -1,6 +1,7 @@
 /** Identity headers in spellings that only some servers take for them. */
 import assert from 'node:assert/strict';
-import { rawRequest } from '../../http/gateway/upstream.ts';
+import { fresh } from '../../http/admin/staff.ts';
+import { addRoutes, rawRequest, sendRaw, startUpstream } from '../../http/gateway/upstream.ts';
 import { as, assertArrived, field, valuesOf } from './field.ts';
 
 const ours = [
@@ -93,5 +94,19 @@ describe('underscore headers (CVE-2025-64484)', () => {
       '/open/a',
     );
     assert.equal(JSON.stringify(request).includes('forged'), false);
+  });
+
+  it('an upstream says none of them to the client either: a proxy before would believe it', async () => {
+    const { gateway, root } = await field();
+    const lying = await startUpstream((_req, res) => {
+      for (const name of [...ours, 'castellan_roles']) res.setHeader(name, 'forged');
+      res.end('{}');
+    });
+    const id = fresh('lying');
+    await addRoutes(root, [{ id, path: `/${id}`, public: true, upstream: lying.url }]);
+    const answer = await sendRaw(gateway.url, rawRequest(`/${id}`));
+    await lying.close();
+    assert.match(answer, /^HTTP\/1\.1 200/);
+    assert.doesNotMatch(answer, /forged/);
   });
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { decodeJwt, exportJWK } from 'jose';
-import { anonymousClient, Client, logIn, startGateway, type TestGateway } from '../../harness.ts';
+import { anonymousClient, Client, eventually, logIn, startGateway, type TestGateway } from '../../harness.ts';
 import { demoId, ok, typesPath } from '../admin/staff.ts';
 import { audience, type Served, type Signed, type Signer, serve, signRaw, startSigner } from './issuer.ts';
 
@@ -18,11 +18,14 @@ describe('a token from elsewhere is nobody', () => {
   let moved: Signer;
   let endless: Signer;
   let impostor: Signer;
+  let unsafe: Signer;
   let attacker: Served;
-  const servers = () => [signer, strict, flooded, hanging, moved, endless, impostor, attacker];
+  const servers = () => [signer, strict, flooded, hanging, moved, endless, impostor, unsafe, attacker];
 
   before(async () => {
     signer = await startSigner();
+    // As many publish theirs: then only the setting says which algorithms are taken.
+    delete signer.jwk.alg;
     strict = await startSigner();
     flooded = await startSigner();
     hanging = await startSigner(() => {});
@@ -33,17 +36,28 @@ describe('a token from elsewhere is nobody', () => {
     impostor = await startSigner((_req, res) => {
       res.end(JSON.stringify({ issuer: signer.url, jwks_uri: `${signer.url}/keys` }));
     });
+    unsafe = await startSigner((_req, res) => {
+      res.end(JSON.stringify({ issuer: unsafe.url, jwks_uri: 'http://keys.example/keys' }));
+    });
     const { publicKey } = attackerKeys;
     const keys = [{ ...(await exportJWK(publicKey)), kid: 'one', use: 'sig', alg: 'RS256' }];
     attacker = await serve((_req, res) => void res.end(JSON.stringify({ keys })));
     const trusted = [
       { issuer: signer.url, audience },
-      { issuer: strict.url, audience, principalType: 'strict', typ: ['at+jwt'], maxAgeSeconds: 60 },
+      {
+        issuer: strict.url,
+        audience,
+        principalType: 'strict',
+        typ: ['at+jwt'],
+        maxAgeSeconds: 60,
+        clockSkewSeconds: 0,
+      },
       { issuer: flooded.url, audience, principalType: 'flooded' },
       { issuer: hanging.url, audience, principalType: 'hanging' },
       { issuer: moved.url, audience, principalType: 'moved', jwksUri: `${moved.url}/keys` },
       { issuer: endless.url, audience, principalType: 'endless', jwksUri: `${endless.url}/keys` },
       { issuer: impostor.url, audience, principalType: 'impostor' },
+      { issuer: unsafe.url, audience, principalType: 'unsafe' },
     ];
     gateway = await startGateway({ env: { TRUSTED_ISSUERS: JSON.stringify(trusted) } });
     const root = await logIn(gateway, 'superadmin');
@@ -153,6 +167,12 @@ describe('a token from elsewhere is nobody', () => {
     await assertNobody(await strict.sign({ claims: { iat: undefined } }));
   });
 
+  it('from its end on, though it was verified and is remembered', async () => {
+    const token = await strict.sign({ claims: { exp: nowSeconds() + 2 } });
+    assert.equal(await statusOf(token), 200);
+    await eventually('it has ended', async () => (await statusOf(token)) === 401);
+  });
+
   it('when a cookie carries it: no browser sends it by itself', async () => {
     const token = await signer.sign();
     for (const name of ['castellan', '__Host-castellan']) {
@@ -161,17 +181,18 @@ describe('a token from elsewhere is nobody', () => {
     }
   });
 
-  it('when the issuer sends elsewhere for its keys, answers without end, or speaks for another one', async () => {
-    for (const issuer of [moved, endless, impostor]) {
+  it('when the issuer sends elsewhere for its keys, over a line that anybody may be on, answers without end, or speaks for another one', async () => {
+    for (const issuer of [moved, endless, impostor, unsafe]) {
       await assertNobody(await issuer.sign());
       await assertNobody(await issuer.sign({ key: signer.privateKey }));
     }
     const { body } = await anonymousClient(gateway).get('/readyz');
     assert.deepEqual(body.checks.issuers, {
       ok: true,
-      detail: 'the keys of 3 of 7 issuers cannot be had; their tokens are nobody',
+      detail: 'the keys of 4 of 8 issuers cannot be had; their tokens are nobody',
     });
-    for (const why of [/answered 302/, /answered more than/, /is of another issuer/])
+    assert.match((await anonymousClient(gateway).get('/metrics')).body, /^castellan_issuers_failing 4$/m);
+    for (const why of [/answered 302/, /answered more than/, /is of another issuer/, /not https/])
       assert.match(gateway.logged(), why);
   });
 

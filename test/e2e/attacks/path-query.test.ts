@@ -1,4 +1,4 @@
-/** Queries and fragments that are taken for a part of the path, and queries that are read in two ways. */
+/** Queries that are taken for a part of the path, and queries that are read in two ways. */
 import { rawRequest } from '../../http/gateway/upstream.ts';
 import { as, assertArrived, assertRefused, field } from './field.ts';
 
@@ -35,27 +35,6 @@ describe('a query in a path rule (GHSA-7rh7-c77v-6434)', () => {
         target,
         target.startsWith('/admin') ? 404 : 400,
       );
-  });
-});
-
-describe('a fragment (GHSA-pxq7-h93f-9jrg)', () => {
-  before(field);
-
-  it('is refused wherever it stands', async () => {
-    const { attack, user } = await field();
-    for (const target of [
-      ...[
-        '/open/a#',
-        '/open/a#/../admin',
-        '/admin#/open/a',
-        '/admin#?/open/a',
-        '/#/open/a',
-        '#/open/a',
-        '/open/#/admin',
-      ],
-      ...['/open/a?x#y', '/files/private#/a', '/files/private/a#x', '/open#/a', '/admin%23/../#'],
-    ])
-      assertRefused(await attack(rawRequest(target, { headers: [as(user.client)] })), target);
   });
 });
 

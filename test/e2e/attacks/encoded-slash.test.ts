@@ -1,36 +1,7 @@
-/** Slashes that are there twice, encoded, or written as backslashes: a path of other segments for some servers. */
-import { rawRequest } from '../../http/gateway/upstream.ts';
-import { as, assertRefused, field } from './field.ts';
+/** Slashes that are encoded, or written as backslashes: a path of other segments for some servers. */
 
-async function refuses(targets: readonly string[]): Promise<void> {
-  const { attack, user } = await field();
-  for (const target of targets)
-    assertRefused(await attack(rawRequest(target, { headers: [as(user.client)] })), target);
-}
-
-describe('double slashes (GHSA-x732-6j76-qmhm)', () => {
-  before(field);
-
-  it('lead past no rule, wherever they stand', () =>
-    refuses([
-      ...[
-        '//admin',
-        '///admin',
-        '//open/a',
-        '/open//a',
-        '/open/a//',
-        '/files//private/a',
-        '/files/x//../private/a',
-      ],
-      ...[
-        '//gateway.test/admin',
-        '//evil.test/open/a',
-        '//api/v1/admin/users',
-        '//livez',
-        '/open/ /a'.replace(' ', ''),
-      ],
-    ]));
-});
+import { field } from './field.ts';
+import { refuses } from './slashes.ts';
 
 describe('encoded slashes (CVE-2021-29492)', () => {
   before(field);
