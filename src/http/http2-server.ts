@@ -11,6 +11,7 @@ import {
 } from 'node:http2';
 import type { CertificatePair } from '../config/pem-files.ts';
 import { RequestOverHttp2, ResponseOverHttp2 } from './over-http2.ts';
+import { UpgradableRequest } from './upgradable.ts';
 
 /** Requests at once on one connection. */
 const MAX_STREAMS = 100;
@@ -42,6 +43,7 @@ export function serveHttp2(
       maxHeaderListSize: limits.maxHeaderSize,
       initialWindowSize: STREAM_WINDOW_BYTES,
     },
+    Http1IncomingMessage: UpgradableRequest,
     Http2ServerRequest: RequestOverHttp2 as typeof Http2ServerRequest,
     Http2ServerResponse: ResponseOverHttp2 as typeof Http2ServerResponse,
   });

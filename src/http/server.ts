@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { CertificatePair } from '../config/pem-files.ts';
 import { serveHttp2 } from './http2-server.ts';
+import { UpgradableRequest } from './upgradable.ts';
 
 /** Longer than any header of a browser or a proxy takes. */
 const HEADERS_TIMEOUT_MS = 15_000;
@@ -42,7 +43,10 @@ export function makeServer(
   };
   if (certificate) return stoppable(...serveHttp2(listener, certificate, limits));
   // Whoever waits before it sends a body is answered by `listener`, which may refuse it first.
-  return stoppable(createServer(limits, listener).on('checkContinue', listener), () => {});
+  return stoppable(
+    createServer({ ...limits, IncomingMessage: UpgradableRequest }, listener).on('checkContinue', listener),
+    () => {},
+  );
 }
 
 function stoppable(server: GatewayServer, closeSessions: () => void): Serving {
