@@ -219,7 +219,7 @@ export const settings = {
   REQUEST_TIMEOUT_MS: {
     schema: Joi.number().integer().min(100),
     default: 30_000,
-    meaning: 'how long a request may take to arrive',
+    meaning: 'how long a request may take to arrive; of an upload to a service, how long nothing may come',
   },
   SHUTDOWN_GRACE_MS: {
     schema: Joi.number().integer().min(0),

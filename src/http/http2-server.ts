@@ -1,13 +1,11 @@
 /** HTTP/2 and HTTP/1.1 over TLS, with the limits that Node leaves open. */
 import type { RequestListener } from 'node:http';
 import {
-  constants,
   createSecureServer,
   type Http2SecureServer,
   type Http2ServerRequest,
   type Http2ServerResponse,
   type ServerHttp2Session,
-  type ServerHttp2Stream,
 } from 'node:http2';
 import type { CertificatePair } from '../config/pem-files.ts';
 import { RequestOverHttp2, ResponseOverHttp2 } from './over-http2.ts';
@@ -26,13 +24,15 @@ export interface Limits {
   headersTimeout: number;
   connectionsCheckingInterval: number;
   maxHeaderSize: number;
+  /** How long a connection of HTTP/2 may have no request. */
+  idleMs: number;
 }
 
 /** A server that listens nowhere yet, and what lets its connections of HTTP/2 end with the requests that they have now. */
 export function serveHttp2(
   listener: RequestListener,
   certificate: CertificatePair,
-  limits: Limits,
+  { idleMs, ...limits }: Limits,
 ): [server: Http2SecureServer, closeSessions: () => void] {
   const server = createSecureServer({
     ...certificate,
@@ -54,11 +54,10 @@ export function serveHttp2(
     sessions.add(session);
     session.once('close', () => sessions.delete(session));
     session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-    closeWhenIdle(session, limits.requestTimeout);
+    closeWhenIdle(session, idleMs);
     // Its handshake was under way.
     if (closing) session.close();
   });
-  server.on('stream', (stream) => endOnTime(stream, limits.requestTimeout));
   // Their shape is that of HTTP/1.1, and so are their names from here on.
   const shaped = listener as unknown as (req: Http2ServerRequest, res: Http2ServerResponse) => void;
   server.on('request', shaped).on('checkContinue', shaped);
@@ -84,11 +83,4 @@ function closeWhenIdle(session: ServerHttp2Session, idleMs: number): void {
     });
   });
   session.once('close', () => clearTimeout(timer));
-}
-
-/** One whose body does not come. */
-function endOnTime(stream: ServerHttp2Stream, timeoutMs: number): void {
-  if (stream.endAfterHeaders) return;
-  const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), timeoutMs);
-  for (const over of ['end', 'close']) stream.once(over, () => clearTimeout(timer));
 }

@@ -20,6 +20,8 @@ const ofConnections = new Set([
 export class RequestOverHttp2 extends Http2ServerRequest {
   override readonly headers: IncomingHttpHeaders;
   override readonly rawHeaders: string[];
+  /** Of its body, so far. */
+  bytesCame = 0;
   #whole = false;
 
   constructor(...given: ConstructorParameters<typeof Http2ServerRequest>) {
@@ -40,6 +42,7 @@ export class RequestOverHttp2 extends Http2ServerRequest {
       return false;
     }
     this.#whole ||= chunk === null;
+    if (chunk instanceof Uint8Array) this.bytesCame += chunk.length;
     return super.push(chunk, encoding);
   }
 }

@@ -1,10 +1,18 @@
 /** The HTTP server: how long a request may take to arrive, how large its head may be, and HTTP/2 where TLS ends here. */
-import { createServer, type RequestListener, type Server } from 'node:http';
-import type { Http2SecureServer } from 'node:http2';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { constants, type Http2SecureServer } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { CertificatePair } from '../config/pem-files.ts';
+import { limitArrival } from './arrival.ts';
 import { serveHttp2 } from './http2-server.ts';
+import { RequestOverHttp2 } from './over-http2.ts';
 import { UpgradableRequest } from './upgradable.ts';
 
 /** Longer than any header of a browser or a proxy takes. */
@@ -28,7 +36,8 @@ export interface Serving {
 
 /**
  * A request that has not arrived whole after `requestTimeoutMs`, or its head after 15 s, is answered 408 and its connection
- * closed, at the latest a quarter of that time later: Node looks only then and when. One of HTTP/2 is ended on time.
+ * closed; heads at the latest a quarter of that time later, since Node looks only then and when. A stream of HTTP/2 is reset.
+ * Where `allowByParts` says so, it is the time in which nothing comes.
  */
 export function makeServer(
   listener: RequestListener,
@@ -36,17 +45,33 @@ export function makeServer(
 ): Serving {
   const headersTimeout = Math.min(requestTimeoutMs, HEADERS_TIMEOUT_MS);
   const limits = {
-    requestTimeout: requestTimeoutMs,
+    // Node knows one for all requests, however long the body of some of them is.
+    requestTimeout: 0,
     headersTimeout,
     connectionsCheckingInterval: Math.ceil(headersTimeout / 4),
     maxHeaderSize: MAX_HEADER_BYTES,
   };
-  if (certificate) return stoppable(...serveHttp2(listener, certificate, limits));
+  const timed: RequestListener = (req, res) => {
+    limitArrival(req, requestTimeoutMs, () => cutOff(req, res));
+    listener(req, res);
+  };
   // Whoever waits before it sends a body is answered by `listener`, which may refuse it first.
-  return stoppable(
-    createServer({ ...limits, IncomingMessage: UpgradableRequest }, listener).on('checkContinue', listener),
-    () => {},
-  );
+  if (certificate)
+    return stoppable(...serveHttp2(timed, certificate, { ...limits, idleMs: requestTimeoutMs }));
+  const server = createServer({ ...limits, IncomingMessage: UpgradableRequest }, timed);
+  return stoppable(server.on('checkContinue', timed), () => {});
+}
+
+/** As Node does it with a head that does not come. */
+function cutOff(req: IncomingMessage, res: ServerResponse): void {
+  if (req instanceof RequestOverHttp2) {
+    req.stream.close(constants.NGHTTP2_CANCEL);
+    return;
+  }
+  // One behind another of its connection has no way to answer yet.
+  if (res.socket && !res.headersSent)
+    res.socket.write('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n');
+  req.socket.destroySoon();
 }
 
 function stoppable(server: GatewayServer, closeSessions: () => void): Serving {

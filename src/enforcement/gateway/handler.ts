@@ -1,6 +1,7 @@
 /** The gateway on the road of a request: its one reading, its route, its limit, the decision, and the upstream. */
 import type { Request, RequestHandler, Response } from 'express';
 import { AppError } from '../../errors.ts';
+import { allowByParts } from '../../http/arrival.ts';
 import type { Principal } from '../../policy/ability.ts';
 import type { MatchedRoute } from '../../policy/routes/route-table.ts';
 import type { Signer } from '../../signing/sign.ts';
@@ -48,7 +49,10 @@ export function gatewayHandler(parts: GatewayParts): RequestHandler {
       delete headers['transfer-encoding'];
       delete headers['trailer'];
       headers['content-length'] = String(body.bytes.length);
-    } else askForBody(req, res);
+    } else {
+      allowByParts(req);
+      askForBody(req, res);
+    }
     await forward(parts, req, res, { upstream, url: target.url, headers, body: body?.bytes });
   };
 }
