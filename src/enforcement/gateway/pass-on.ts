@@ -27,7 +27,7 @@ export function passOn(answer: IncomingMessage, req: IncomingMessage, res: Serve
     throw cause;
   }
   // Before the pipe ends the answer, since its own listener comes after.
-  if (headers.trailer !== undefined) answer.once('end', () => addTrailers(res, answer));
+  if (headers['transfer-encoding'] !== undefined) answer.once('end', () => addTrailers(res, answer));
   answer.pipe(res);
   // Node waits with the head for the first byte of the body, which may be an event that comes much later.
   setImmediate(() => {

@@ -76,7 +76,7 @@ export function makeWire(reach: Reach, ca: Authorities): Wire {
             theirs.destroy();
             fail(new Error('the upstream answered 101 to a request that is no upgrade'));
           });
-          if (headers['trailer'] !== undefined) req.once('end', () => addTrailers(asked, req));
+          if (headers['transfer-encoding'] !== undefined) req.once('end', () => addTrailers(asked, req));
         });
         proxy.on('proxyRes', (answer: IncomingMessage) => {
           try {

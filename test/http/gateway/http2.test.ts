@@ -186,6 +186,25 @@ describe('a request of HTTP/2', () => {
       assert.deepEqual([url, body === 'same' || body], ['/things/a', body === 'same' || '']);
   });
 
+  it('carries trailers that nobody announced', async () => {
+    let theirs: NodeJS.Dict<string> = {};
+    answer = (req, res) => {
+      req.resume().on('end', () => {
+        theirs = req.trailers;
+        res.write('body');
+        res.addTrailers({ 'X-Sum': 'answer' });
+        res.end();
+      });
+    };
+    const stream = session.request({ ':method': 'POST', ':path': '/special' }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': 'request' }));
+    const trailed = once(stream, 'trailers');
+    stream.resume().end('body');
+    const [trailers] = (await trailed) as [IncomingHttpHeaders];
+    assert.equal(trailers['x-sum'], 'answer');
+    assert.deepEqual({ ...theirs }, { 'x-sum': 'request' });
+  });
+
   it('is cut off at the upstream, too, where its body is: half of it is never taken for the whole', async () => {
     const count = upstream.seen.length;
     for (const headers of [{}, { 'content-length': '100' }]) {

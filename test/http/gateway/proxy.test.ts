@@ -245,10 +245,11 @@ describe('a proxied request', () => {
     assert.match(await sendRaw(gateway.url, waiting('/api/v1/auth/login')), /^HTTP\/1.1 100 Continue\r\n/);
   });
 
-  it('passes trailers on, both ways', async () => {
+  it('passes trailers on, both ways, announced or not', async () => {
     let theirs: NodeJS.Dict<string> = {};
+    let announced: object = {};
     const trailing = createServer((req, res) => {
-      res.writeHead(200, { Trailer: 'X-Sum' });
+      res.writeHead(200, { ...announced });
       req.resume().on('end', () => {
         theirs = req.trailers;
         res.addTrailers({ 'X-Sum': 'answer' });
@@ -261,11 +262,15 @@ describe('a proxied request', () => {
     await addRoutes(root, [
       { id, path: `/${id}`, methods: ['POST'], public: true, upstream: `http://127.0.0.1:${port}` },
     ]);
-    const headers = ['Transfer-Encoding: chunked', 'Trailer: X-Sum'];
     const body = '2\r\n{}\r\n0\r\nX-Sum: request\r\n\r\n';
-    const answer = await sendRaw(gateway.url, rawRequest(`/${id}`, { method: 'POST', headers, body }));
-    assert.match(answer, /x-sum: answer/i);
-    assert.deepEqual({ ...theirs }, { 'x-sum': 'request' });
+    for (const trailer of [['Trailer: X-Sum'], []]) {
+      announced = trailer.length > 0 ? { Trailer: 'X-Sum' } : {};
+      theirs = {};
+      const headers = ['Transfer-Encoding: chunked', ...trailer];
+      const answer = await sendRaw(gateway.url, rawRequest(`/${id}`, { method: 'POST', headers, body }));
+      assert.match(answer, /x-sum: answer/i);
+      assert.deepEqual({ ...theirs }, { 'x-sum': 'request' });
+    }
     trailing.closeAllConnections();
     trailing.close();
   });
