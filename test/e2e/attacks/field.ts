@@ -58,17 +58,19 @@ export function field(): Promise<Field> {
   return begun;
 }
 
+/** What was started of it: all that is closed, also where it did not come to be whole. */
+const started: { close(): Promise<void> }[] = [];
+
 after(async () => {
-  if (!begun) return;
-  const { gateway, upstream, fronts } = await begun;
-  await fronts.close();
-  await gateway.close();
-  await upstream.close();
+  await begun?.catch(() => {});
+  for (const part of started.reverse()) await part.close();
 });
 
 async function begin(): Promise<Field> {
   const gateway = await startGateway();
+  started.push(gateway);
   const upstream = await startUpstream();
+  started.push(upstream);
   const superadmin = await person(gateway, { roles: ['superadmin'] });
   const root = superadmin.client;
   await addPolicy(root, upstream.url);
@@ -92,6 +94,7 @@ async function begin(): Promise<Field> {
   const keeper = await person(gateway, { roles: ['user', 'keeper'] });
   const user = await person(gateway);
   const fronts = await openFronts(gateway);
+  started.push(fronts);
   const behind = async (bytes: string | Buffer) => {
     await fronts.haveCaughtUp();
     const text = bytes.toString('latin1');
