@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { eventually, startGateway, type TestGateway } from '../../harness.ts';
+import { laxly } from '../proxies/read-laxly.ts';
 import { startProxy } from '../proxies/start-proxy.ts';
 
 /** A proxy that is running. */
@@ -130,16 +131,4 @@ function areasOf({ url, body }: Came, of: (name: string) => string[]): string[] 
   if (url.startsWith('/by-header')) return of('x-area').length === 0 ? ['none'] : of('x-area');
   if (url.startsWith('/by-body')) return [String(JSON.parse(body).area)];
   return [];
-}
-
-/** As the laxest application reads a path: decoded twice, without parameters, controls and regard to case. */
-export function laxly(url: string): string {
-  let path = url.replace(/[?#].*$/s, '').replace(/;[^/]*/g, '');
-  for (let round = 0; round < 2; round++)
-    path = path.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
-      String.fromCharCode(Number.parseInt(hex, 16)),
-    );
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: what some read as the end
-  const plain = path.replaceAll('\\', '/').replace(/\u0000.*$/s, '');
-  return new URL(plain.replace(/\/+/g, '/'), 'http://lax').pathname.toLowerCase().replace(/[./ ]+$/, '');
 }

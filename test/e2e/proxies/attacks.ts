@@ -1,5 +1,6 @@
 /** Requests that proxies, gateways and applications have read in different ways: each through a proxy, by somebody who may read some reports. */
 import assert from 'node:assert/strict';
+import { laxly } from './read-laxly.ts';
 import { type Ask, ask, PROXIED_HOST, type Site } from './site.ts';
 
 const NUL = '%00';
@@ -101,16 +102,4 @@ export async function tryAttacks(site: Site, proxy: string, host: string): Promi
       assert.ok(!/^x-(original|rewrite)|method/.test(name) && !/evil/.test(value), `${said}: ${name}`);
     if (host !== PROXIED_HOST) assert.equal(seen.headers['x-forwarded-uri'], undefined, said);
   }
-}
-
-/** As the laxest application reads a path: decoded twice, without parameters, controls and regard to case. */
-function laxly(url: string): string {
-  let path = url.replace(/[?#].*$/s, '').replace(/;[^/]*/g, '');
-  for (let round = 0; round < 2; round++)
-    path = path.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
-      String.fromCharCode(Number.parseInt(hex, 16)),
-    );
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: what some read as the end
-  const plain = path.replaceAll('\\', '/').replace(/\u0000.*$/s, '');
-  return new URL(plain.replace(/\/+/g, '/'), 'http://lax').pathname.toLowerCase().replace(/[./ ]+$/, '');
 }
