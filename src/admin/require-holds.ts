@@ -2,7 +2,7 @@
 import { resourceOf } from '../decision/access-request.ts';
 import { AppError } from '../errors.ts';
 import { type Ability, type AbilityRule, makeAbilityToCome, type Principal } from '../policy/ability.ts';
-import { pathsOf } from '../policy/condition.ts';
+import { pathsOf, templatesOf } from '../policy/condition.ts';
 import { exceptsOneself, type Gap, type GivenRule, gapIn, touches } from '../policy/containment.ts';
 import { type Rule, ruleAttributes } from '../policy/policy.ts';
 import type { CompiledRule, Snapshot } from '../policy/snapshot.ts';
@@ -39,8 +39,7 @@ export function compiled(snapshot: Snapshot, id: string): CompiledRule {
 
 /**
  * All that somebody may, now and later, with what is their own by `${principal.id}` as the giver's own: that everybody has
- * things of their own makes nobody stronger. A rule that excepts one's own stays as it is, since a second account goes free
- * of it. Not to be asked of whoever could act as that somebody then.
+ * things of their own makes nobody stronger. Not to be asked of whoever could act as that somebody then.
  */
 export function rulesOfOther({ principal }: Giver, snapshot: Snapshot, other: Principal): AbilityRule[] {
   const nowMs = Date.now();
@@ -48,10 +47,19 @@ export function rulesOfOther({ principal }: Giver, snapshot: Snapshot, other: Pr
   const asGiver = makeAbilityToCome(snapshot, { ...other, id: principal.id }, nowMs);
   const own = new Map(asGiver.rules.map((rule) => [rule.id, rule]));
   return rules.map((rule) => {
-    const { condition, when } = compiled(snapshot, rule.id);
-    const isShared = !exceptsOneself(condition) && !exceptsOneself(when);
-    return (isShared && own.get(rule.id)) || rule;
+    return (isOfEverybody(compiled(snapshot, rule.id)) && own.get(rule.id)) || rule;
   });
+}
+
+/**
+ * Whether a rule is about one's own and goes by nothing that somebody else could change. One that went away with an attribute
+ * would be gone while the account is taken over, and come back after. One that excepts one's own is none: a second account
+ * goes free of it. Accounts and keys belong to nothing, so that `ancestorIds` is empty for all of them.
+ */
+function isOfEverybody({ condition, when }: CompiledRule): boolean {
+  const asksWho = pathsOf(when).some((path) => path.startsWith('principal.')) || templatesOf(when).length > 0;
+  const isOwn = templatesOf(condition).every((name) => name === 'id' || name === 'ancestorIds');
+  return !asksWho && isOwn && !exceptsOneself(condition);
 }
 
 /** Throws `privilege_escalation` unless the giver holds every permission given, or may `escalate` on a target. */

@@ -14,7 +14,7 @@ export function limitArrival(req: IncomingMessage, timeoutMs: number, cutOff: ()
   if (headers['transfer-encoding'] === undefined && !(Number(headers['content-length']) > 0)) return;
   const arrival = { byParts: false };
   arrivals.set(req, arrival);
-  let came = 0;
+  let came = bytesOf(req);
   const look = () => {
     if (req.complete) return;
     if (!arrival.byParts || bytesOf(req) === came) return cutOff();

@@ -69,9 +69,12 @@ function cutOff(req: IncomingMessage, res: ServerResponse): void {
     return;
   }
   // One behind another of its connection has no way to answer yet.
-  if (res.socket && !res.headersSent)
-    res.socket.write('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n');
-  req.socket.destroySoon();
+  if (!res.socket || res.headersSent) {
+    req.socket.destroy();
+    return;
+  }
+  res.socket.write('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n');
+  res.socket.destroySoon();
 }
 
 function stoppable(server: GatewayServer, closeSessions: () => void): Serving {

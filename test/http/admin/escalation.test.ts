@@ -623,6 +623,35 @@ describe('nobody gives what they do not hold', () => {
       const other = await person(gateway, { roles: [], attributes: sales });
       await refused(() => manager.client.delete(`${usersPath}/${other.id}`));
     });
+    it('nor by what it is on a condition: one that is taken over while it has nothing is given nothing back', async () => {
+      await addRule(root, {
+        role: 'authenticated',
+        action: 'update',
+        subject: 'document',
+        conditions: { ownerId: `$\{principal.id}` },
+        when: { 'principal.department': 'active' },
+      });
+      const active = { attributes: { department: 'active' } };
+      ok(await root.patch(`${usersPath}/${manager.id}`, active));
+      const other = await person(gateway, { roles: [], ...active });
+      await refused(() =>
+        manager.client.patch(`${usersPath}/${other.id}`, { attributes: { department: 'x' } }),
+      );
+      const idle = await person(gateway, { roles: [] });
+      await refused(() => manager.client.patch(`${usersPath}/${idle.id}`, active));
+    });
+    it('nor by an attribute that is made to be the id, or an id that is named', async () => {
+      const inside = { 'context.ip': { $cidr: '10.0.0.0/8' } };
+      const update = { role: 'authenticated', action: 'update', subject: 'document' };
+      const { id } = await person(gateway, { roles: [] });
+      await addRule(root, {
+        ...update,
+        when: { $or: [{ 'principal.department': `$\{principal.id}` }, inside] },
+      });
+      await refused(() => manager.client.patch(`${usersPath}/${id}`, { attributes: { department: id } }));
+      await addRule(root, { ...update, when: { $or: [{ 'principal.id': id }, inside] } });
+      await refused(() => manager.client.delete(`${usersPath}/${id}`));
+    });
     it('nor where it is denied to the giver', async () => {
       await own({ ownerId: `$\{principal.id}` });
       await addRule(root, { role, action: 'update', subject: 'document', inverted: true });
