@@ -619,7 +619,7 @@ describe('nobody gives what they do not hold', () => {
       });
     it('nor what asks for more than who they are', async () => {
       await own({ ownerId: `$\{principal.id}`, department: `$\{principal.department}` });
-      ok(await root.patch(`${usersPath}/${manager.id}`, { attributes: { department: 'other' } }));
+      ok(await root.patch(`${usersPath}/${manager.id}`, { attributes: sales }));
       const other = await person(gateway, { roles: [], attributes: sales });
       await refused(() => manager.client.delete(`${usersPath}/${other.id}`));
     });
