@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import ipaddr from 'ipaddr.js';
 import Joi from 'joi';
+import { itemsOf } from './config/comma-list.ts';
 import { forwardAuthSetting, type ProxyName, proxyNames } from './config/forward-auth.ts';
 import { type TrustedIssuer, trustedIssuersSetting } from './config/trusted-issuers.ts';
 import { showHosts, type UpstreamHost, upstreamHostsSetting } from './config/upstream-hosts.ts';
@@ -21,20 +22,12 @@ interface Setting {
 const seconds = Joi.number().integer().min(1);
 const list = Joi.string()
   .allow('')
-  .custom((text: string) =>
-    text
-      .split(',')
-      .map((item) => item.trim())
-      .filter(Boolean),
-  );
+  .custom((text: string) => itemsOf(text));
 
 const proxies = Joi.string()
   .allow('')
   .custom((text: string, helpers) => {
-    const items = text
-      .split(',')
-      .map((item) => item.trim())
-      .filter(Boolean);
+    const items = itemsOf(text);
     const wrong = items.find((item) => !ipaddr.isValid(item) && !ipaddr.isValidCIDR(item));
     return wrong === undefined
       ? items

@@ -1,5 +1,4 @@
 /** The composition root: every long-lived thing, built once, closed in the opposite order. */
-
 import { rootCertificates } from 'node:tls';
 import type { Request } from 'express';
 import type { Logger } from 'pino';

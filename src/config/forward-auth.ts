@@ -1,5 +1,6 @@
 /** The setting FORWARD_AUTH: whose questions are answered, proxy by proxy. */
 import Joi from 'joi';
+import { itemsOf } from './comma-list.ts';
 
 /** Proxies that there is a contract with. */
 export const proxyNames = ['nginx', 'traefik', 'caddy', 'haproxy', 'envoy'] as const;
@@ -13,10 +14,7 @@ export const forwardAuthSetting = Joi.string()
   .empty('')
   .default([])
   .custom((text: string, helpers) => {
-    const names = text
-      .split(',')
-      .map((name) => name.trim())
-      .filter(Boolean);
+    const names = itemsOf(text);
     const wrong = names.find((name) => !known.has(name));
     return wrong === undefined
       ? [...new Set(names)]

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import Joi from 'joi';
+import { itemsOf } from './comma-list.ts';
 
 /** An address and how many of its first bits count. */
 export type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
@@ -19,10 +20,7 @@ export const upstreamHostsSetting = Joi.string()
   .empty('')
   .default([])
   .custom((text: string, helpers) => {
-    const items = text
-      .split(',')
-      .map((item) => item.trim())
-      .filter(Boolean);
+    const items = itemsOf(text);
     const read = items.map((item) => readHost(item));
     const wrong = items[read.indexOf(undefined)];
     return wrong === undefined

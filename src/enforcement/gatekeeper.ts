@@ -43,8 +43,13 @@ export interface Admitted {
 export interface Gatekeeper {
   /** The snapshot of this request, pinned at the first call; a promise where it is waited for. Throws `revision_not_reached`, `policy_stale`. */
   pin(req: Request, res: Response): Snapshot | Promise<Snapshot>;
-  /** Refuses those who could not do it to any resource of the type; the snapshot by which. */
-  requirePossible(req: Request, res: Response, question: Question): Snapshot | Promise<Snapshot>;
+  /** Refuses those who could not do it to any resource of the type; the snapshot by which. `ofOne`: it is about one that may have to be hidden. */
+  requirePossible(
+    req: Request,
+    res: Response,
+    question: Question,
+    ofOne?: boolean,
+  ): Snapshot | Promise<Snapshot>;
   /** Refuses unless the principal may do it to this resource; `found` undefined: there is none. */
   requireAllowed(
     req: Request,
@@ -156,7 +161,7 @@ export function gatekeeper({
         throw accessDenied(decision, `afterwards you could not change it any more: ${decision.reason}`);
     },
     requireDecided,
-    requirePossible: (req, res, question) => requirePossible(req, res, question, false),
+    requirePossible: (req, res, question, ofOne = false) => requirePossible(req, res, question, ofOne),
     requireAllowed: (req, res, question, found) => {
       if (!found)
         return after(requirePossible(req, res, question, true), () => {

@@ -1,5 +1,6 @@
 /** How long a request may take to arrive: all of it, or, where it is passed on as it comes, each part of it. */
 import type { IncomingMessage } from 'node:http';
+import { hasBody } from './has-body.ts';
 import { RequestOverHttp2 } from './over-http2.ts';
 
 interface Arrival {
@@ -10,8 +11,7 @@ const arrivals = new WeakMap<object, Arrival>();
 
 /** Calls `cutOff` once `timeoutMs` have gone by and the request has not come whole. One without a body is whole with its head. */
 export function limitArrival(req: IncomingMessage, timeoutMs: number, cutOff: () => void): void {
-  const { headers } = req;
-  if (headers['transfer-encoding'] === undefined && !(Number(headers['content-length']) > 0)) return;
+  if (!hasBody(req)) return;
   const arrival = { byParts: false };
   arrivals.set(req, arrival);
   let came = bytesOf(req);

@@ -2,6 +2,7 @@
 import express, { type Request, type RequestHandler, type Response } from 'express';
 import { type JSONPath, type JSONVisitor, printParseErrorCode, visit } from 'jsonc-parser';
 import { AppError } from '../errors.ts';
+import { hasBody } from './has-body.ts';
 
 const pollutingKeys = new Set(['__proto__', 'constructor', 'prototype']);
 /** Far more than any body means; far less than what a recursive reader can bear. */
@@ -55,10 +56,6 @@ function packedOtherwise(error: unknown): unknown {
   const isPacked = error instanceof Error && 'type' in error && error.type === 'encoding.unsupported';
   const message = 'send the body unpacked, or packed as gzip, deflate or br';
   return isPacked ? new AppError('unsupported_media_type', { message, cause: error }) : error;
-}
-
-function hasBody(req: Request): boolean {
-  return req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
 }
 
 /** JSON has one encoding (RFC 8259, 8.1): a `charset` means nothing, and replaced bytes would be another text. */

@@ -11,7 +11,7 @@ import { type Admitter, admit } from '../gateway/admit.ts';
 import { canonicalTarget } from '../gateway/canonical-target.ts';
 import { findRoute, noRoute } from '../gateway/find-route.ts';
 import { identityHeaders, noIdentity } from '../gateway/identity-headers.ts';
-import type { RouteLimits } from '../gateway/limits.ts';
+import { type RouteLimits, refuseCounted } from '../gateway/limits.ts';
 import { headerReader, hostIn, refuseMethodOverride } from '../gateway/request-facts.ts';
 import { type Contract, contracts, FORWARD_AUTH, type Original } from './contracts.ts';
 
@@ -102,7 +102,13 @@ async function decide(
     });
   await parts.limits.count(req, res, matched.route.route);
   const header = headerReader(req);
-  const principal = await admit(parts, req, snapshot, { matched, method, query, header, body: undefined });
+  const principal = await admit(parts, req, snapshot, {
+    matched,
+    method,
+    query,
+    header,
+    body: undefined,
+  }).catch((cause) => refuseCounted(res, cause));
   return identityHeaders(parts.signer, req, { route: matched.route, principal, revision: snapshot.revision });
 }
 

@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import type { Request, Response } from 'express';
 import { AppError } from '../../errors.ts';
+import { hasBody } from '../../http/has-body.ts';
 import type { CompiledUpstream } from '../../policy/routes/compile-route.ts';
 import type { Targets } from './targets.ts';
 import { gatewayError, type Wire, WireError } from './wire.ts';
@@ -50,7 +51,3 @@ export async function forward(
 }
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
-
-export function hasBody({ headers }: Pick<Request, 'headers'>): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-}

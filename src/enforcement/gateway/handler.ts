@@ -1,16 +1,17 @@
 /** The gateway on the road of a request: its one reading, its route, its limit, the decision, and the upstream. */
 import type { Request, RequestHandler, Response } from 'express';
-import { AppError } from '../../errors.ts';
 import { allowByParts } from '../../http/arrival.ts';
+import { hasBody } from '../../http/has-body.ts';
 import type { Principal } from '../../policy/ability.ts';
 import type { MatchedRoute } from '../../policy/routes/route-table.ts';
+import type { Snapshot } from '../../policy/snapshot.ts';
 import type { Signer } from '../../signing/sign.ts';
 import { type Admitter, admit } from './admit.ts';
 import { type CanonicalTarget, canonicalTarget } from './canonical-target.ts';
 import { findRoute, noRoute } from './find-route.ts';
-import { type ForwardParts, forward, hasBody } from './forward.ts';
+import { type ForwardParts, forward } from './forward.ts';
 import { identityHeaders } from './identity-headers.ts';
-import { forgetLimit, type RouteLimits } from './limits.ts';
+import { type RouteLimits, refuseCounted } from './limits.ts';
 import { type BodyRead, type ReadBody, readForDecision } from './read-body.ts';
 import { headerReader, hostOf, refuseMethodOverride } from './request-facts.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
@@ -35,11 +36,7 @@ export interface Passing {
  */
 export function gatewayHandler(parts: GatewayParts): RequestHandler {
   return async (req, res) => {
-    const admitted = await admitPassing(parts, req, res, 'first').catch((cause) => {
-      // Where a refusal is told as 404, its limit would tell that there is a route.
-      if (cause instanceof AppError && cause.code === 'not_found') forgetLimit(res);
-      throw cause;
-    });
+    const admitted = await admitPassing(parts, req, res, 'first');
     const { matched, target, host, principal, revision, body } = admitted;
     const { upstream } = matched.route;
     if (!upstream) throw noRoute();
@@ -73,10 +70,23 @@ export async function admitPassing(
 ): Promise<Admitted> {
   const snapshot = await parts.gatekeeper.pin(req, res);
   const passing = readPassing(req, snapshot.routes);
-  const { matched, target } = passing;
+  const { route } = passing.matched;
   // Without an upstream it is for forward-auth alone.
-  if (!matched.route.upstream) throw noRoute();
-  if (time === 'first') await parts.limits.count(req, res, matched.route.route);
+  if (!route.upstream) throw noRoute();
+  if (time === 'first') await parts.limits.count(req, res, route.route);
+  const admitted = await admitRead(parts, req, res, snapshot, passing).catch((cause) =>
+    refuseCounted(res, cause),
+  );
+  return { ...passing, ...admitted, revision: snapshot.revision };
+}
+
+async function admitRead(
+  parts: GatewayParts,
+  req: Request,
+  res: Response,
+  snapshot: Snapshot,
+  { matched, target }: Passing,
+): Promise<Pick<Admitted, 'principal' | 'body'>> {
   const body = matched.route.needsBody ? await bodyFor(parts, req, res, matched) : undefined;
   const principal = await admit(parts, req, snapshot, {
     matched,
@@ -85,7 +95,7 @@ export async function admitPassing(
     header: headerReader(req),
     body: body?.value,
   });
-  return { ...passing, principal, revision: snapshot.revision, body };
+  return { principal, body };
 }
 
 /** The request in its one reading, with its route. Throws `not_found`, `invalid_request`. */
@@ -106,7 +116,7 @@ async function bodyFor(
   { route: { route } }: MatchedRoute,
 ): Promise<BodyRead | undefined> {
   const { action = '', resource = '' } = route;
-  await gatekeeper.requirePossible(req, res, { action, resource });
+  await gatekeeper.requirePossible(req, res, { action, resource }, true);
   return readForDecision(readBody, req, res);
 }
 

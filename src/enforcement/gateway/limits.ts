@@ -51,9 +51,11 @@ export function routeLimits(shared: Pick<SharedCache, 'limiter'>): RouteLimits {
   };
 }
 
-/** Takes back what an answer says of a limit. */
-export function forgetLimit(res: Response): void {
-  for (const name of ['RateLimit', 'RateLimit-Policy']) res.removeHeader(name);
+/** Throws what a request was refused with after it was counted; where that is told as 404, a limit would tell that there is a route. */
+export function refuseCounted(res: Response, cause: unknown): never {
+  if (cause instanceof AppError && cause.code === 'not_found')
+    for (const name of ['RateLimit', 'RateLimit-Policy']) res.removeHeader(name);
+  throw cause;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** A body that a decision reads: bounded, JSON of one meaning, and kept as it came for the upstream. */
 import type { Request, Response } from 'express';
 import { AppError } from '../../errors.ts';
-import { hasBody } from './forward.ts';
+import { hasBody } from '../../http/has-body.ts';
 
 /** Parses the JSON of a request; the bytes are left in `req.body`. */
 export type ReadBody = (req: Request, res: Response) => Promise<unknown>;

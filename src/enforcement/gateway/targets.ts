@@ -42,6 +42,7 @@ export function makeTargets(
   const watched = new Map<string, Watched>();
   const failedAtMs = new Map<string, number>();
   let turn = 0;
+  const reachableOf = reachableBy(reach);
   const begin = (key: string, target: URL, check: Check) => {
     const state: Watched = { isUp: true, timer: setTimeout(() => {}, 0) };
     const look = async () => {
@@ -60,7 +61,7 @@ export function makeTargets(
   return {
     inTurn: (upstream) => {
       const { healthCheck } = upstream;
-      const targets = reachable(reach, upstream);
+      const targets = reachableOf(upstream);
       const first = turn++ % targets.length;
       const turned = [...targets.slice(first), ...targets.slice(0, first)];
       const up = turned.filter((target) => isUp(target, healthCheck));
@@ -89,12 +90,22 @@ export function makeTargets(
   };
 }
 
-/** A route that was written under another setting stays in the policy, and nothing is sent to where it leads. */
-function reachable(reach: Reach, { targets }: CompiledUpstream): readonly URL[] {
-  const refusals = targets.map((target) => reach.refusalOf(target));
-  if (refusals.every((refusal) => refusal !== undefined))
-    throw new AppError('bad_gateway', { detail: refusals.join('; ') });
-  return targets.filter((_, at) => refusals[at] === undefined);
+/**
+ * The targets that may be reached, looked at once for each upstream. A route that was written under another setting stays
+ * in the policy, and nothing is sent to where it leads.
+ */
+function reachableBy(reach: Reach): (upstream: CompiledUpstream) => readonly URL[] {
+  const known = new WeakMap<CompiledUpstream, { open: readonly URL[]; refusals: string }>();
+  const look = ({ targets }: CompiledUpstream) => {
+    const refusals = targets.map((target) => reach.refusalOf(target));
+    return { open: targets.filter((_, at) => refusals[at] === undefined), refusals: refusals.join('; ') };
+  };
+  return (upstream) => {
+    const found = known.get(upstream) ?? look(upstream);
+    known.set(upstream, found);
+    if (found.open.length === 0) throw new AppError('bad_gateway', { detail: found.refusals });
+    return found.open;
+  };
 }
 
 function checksIn(routes: readonly Route[], reach: Reach): [string, { target: URL; check: Check }][] {
