@@ -1,5 +1,6 @@
 /** Headers by which a client says which request it is that access is to be decided on. */
 import assert from 'node:assert/strict';
+import { withClaims } from '../../claims.ts';
 import { rawRequest, sendRaw, statusOf } from '../../http/gateway/upstream.ts';
 import { asking } from './asking.ts';
 import { as, assertArrived, assertRefused, field } from './field.ts';
@@ -46,7 +47,7 @@ describe('forwarded-URI spoof (CVE-2026-40575)', () => {
       await attack(rawRequest('/open/a', { headers: said('/admin') })),
       '/open/a',
     );
-    assert.doesNotMatch(JSON.stringify(headers), /admin/);
+    assert.doesNotMatch(withClaims(JSON.stringify(headers)), /admin/);
   });
 
   it('the same where nginx and Caddy ask, and let through on their own', async () => {
@@ -57,7 +58,7 @@ describe('forwarded-URI spoof (CVE-2026-40575)', () => {
       assert.deepEqual(denied.arrived, []);
       const open = await attack(rawRequest('/open/a', { headers: said('/admin') }));
       assert.deepEqual([open.status, open.arrived.map(({ url }) => url)], [200, ['/open/a']], name);
-      assert.doesNotMatch(JSON.stringify(open.arrived), /admin/, name);
+      assert.doesNotMatch(withClaims(JSON.stringify(open.arrived)), /admin/, name);
     }
   });
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
+import { withClaims } from '../../claims.ts';
 import { rawRequest } from '../../http/gateway/upstream.ts';
 import { assertArrived, assertRefused, type Field, field, type Outcome } from './field.ts';
 import { hidden, keeping, TE } from './smuggled.ts';
@@ -56,7 +57,11 @@ describe('request smuggling in chunks', () => {
       // A body is sent on while it comes: of one that breaks off, the beginning may have been.
       const { answer, heard } = await attack(keeping([TE], chunks + hidden), { mayBegin: true });
       assert.match(answer, /^HTTP\/1\.1 400 /, JSON.stringify(chunks));
-      assert.doesNotMatch(heard, /hidden|\r\n0\r\n\r\n/, `${JSON.stringify(chunks)} was sent on as whole`);
+      assert.doesNotMatch(
+        withClaims(heard),
+        /hidden|\r\n0\r\n\r\n/,
+        `${JSON.stringify(chunks)} was sent on as whole`,
+      );
     }
   });
 
@@ -79,7 +84,7 @@ describe('request smuggling in chunks', () => {
   it('what follows a body is a request of its own, and chunks are sent on anew, without their extensions', async () => {
     const all = await field();
     const chunked = await assertTwo(all, keeping([TE], `2;a=b;c="d"\r\n{}\r\n000\r\n\r\n${hidden}`), '{}');
-    assert.doesNotMatch(chunked.heard, /a=b|000/);
+    assert.doesNotMatch(chunked.heard, /a=b|\r\n000\r\n/);
     await assertTwo(all, keeping(['Content-Length: 2'], `{}${hidden}`), '{}');
     await assertTwo(all, keeping([`Content-Length: ${hidden.length}`], hidden + hidden), hidden);
   });
@@ -133,6 +138,6 @@ describe('request smuggling in chunks', () => {
     );
     assert.equal(arrived.length, 1);
     assert.match(heard, /\r\n0\r\nx-sum: kept\r\n\r\n$/i);
-    assert.doesNotMatch(heard, /forged/);
+    assert.doesNotMatch(withClaims(heard), /forged/);
   });
 });
