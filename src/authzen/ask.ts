@@ -17,6 +17,7 @@ import {
 } from '../decision/principals.ts';
 import { contextIn, contextMisfits } from '../decision/question.ts';
 import { isStoredType, loadStored, type Stored, type StoredIn } from '../enforcement/load-stored.ts';
+import { after } from '../http/after.ts';
 import { ANONYMOUS_TYPE, type Principal } from '../policy/ability.ts';
 import { canonicalId, cleanCopy } from '../policy/attributes.ts';
 import { ACCOUNT_TYPE, API_KEY_TYPE, reservedAttributes } from '../policy/built-in.ts';
@@ -32,21 +33,36 @@ type Known<T> = T & { doubt?: string };
  * The requests of these evaluations, in their order, all asked at one instant under one snapshot. What is stored is read
  * in one query for accounts, one for API keys, one for entities with all that they lie in, and one for each table. Properties win over what is stored, for this question only.
  */
-export async function requestsOf(
+export function requestsOf(
   services: StoredIn,
   snapshot: Snapshot,
   evaluations: readonly Evaluation[],
   requestId: string | undefined,
-): Promise<AccessRequest[]> {
+): AccessRequest[] | Promise<AccessRequest[]> {
   const atMs = Date.now();
   const subjectIds = (of: string) =>
     evaluations.flatMap(({ subject: { type, id } }) => (type === of ? [id] : []));
-  const stored = await loadStored(services, snapshot, {
+  const stored = loadStored(services, snapshot, {
     accounts: subjectIds(ACCOUNT_TYPE),
     apiKeys: subjectIds(API_KEY_TYPE),
     principals: evaluations.map(({ subject }) => subject),
     resources: evaluations.map(({ resource }) => resource),
   });
+  return after(stored, (found) => requestsWith(found, services, snapshot, { evaluations, atMs, requestId }));
+}
+
+interface Asking {
+  evaluations: readonly Evaluation[];
+  atMs: number;
+  requestId: string | undefined;
+}
+
+function requestsWith(
+  stored: Stored,
+  services: StoredIn,
+  snapshot: Snapshot,
+  { evaluations, atMs, requestId }: Asking,
+): AccessRequest[] {
   const accountOnce = once((account: AccountFacts) => accountPrincipal(account, snapshot));
   const principalOnce = once((subject: Entity) => whoIs(subject, stored, snapshot, accountOnce));
   const resourceOnce = once((resource: Entity) => whatIs(resource, stored, snapshot, services));

@@ -1,5 +1,6 @@
 /** The Access Evaluation API and the Access Evaluations API (sections 6 and 7). */
 import { type Access, endpoint, type GuardedCall, type GuardedEndpoint } from '../enforcement/access.ts';
+import { after } from '../http/after.ts';
 import { parse } from '../http/endpoint.ts';
 import type { Services } from '../services.ts';
 import { answerOf, badEvaluation, type DecisionMessage } from './answer.ts';
@@ -12,6 +13,7 @@ import {
   decisionShape,
   type Evaluation,
   evaluationSchema,
+  isPlainEvaluation,
   partialSchema,
   type Semantic,
 } from './messages.ts';
@@ -25,9 +27,10 @@ export function evaluationEndpoints(services: Services, access: Access): Guarded
       summary: 'AuthZEN: whether a subject may do an action to a resource',
       access,
       body: evaluationSchema,
+      isPlainBody: isPlainEvaluation,
       bodyOptions: { plainJsonOnly: true },
       reply: { status: 200, description: 'The decision; a denial is 200, too', shape: decisionShape },
-      handle: async (call) => ({ status: 200, body: await evaluateOne(services, call, call.body) }),
+      handle: (call) => after(evaluateOne(services, call, call.body), (body) => ({ status: 200, body })),
     }),
     endpoint<unknown>({
       method: 'post',
@@ -44,15 +47,19 @@ export function evaluationEndpoints(services: Services, access: Access): Guarded
 
 type AnyCall = GuardedCall<unknown, unknown>;
 
-async function evaluateOne(
+function evaluateOne(
   services: Services,
   { req, res }: AnyCall,
   evaluation: Evaluation,
-): Promise<DecisionMessage> {
-  const snapshot = await services.gatekeeper.pin(req, res);
-  const [request] = await requestsOf(services, snapshot, [evaluation], String(req.id));
-  if (!request) throw new Error('an evaluation made no request');
-  return answerOf(snapshot, request, await services.decisions.decide(snapshot, request));
+): DecisionMessage | Promise<DecisionMessage> {
+  return after(services.gatekeeper.pin(req, res), (snapshot) =>
+    after(requestsOf(services, snapshot, [evaluation], String(req.id)), ([request]) => {
+      if (!request) throw new Error('an evaluation made no request');
+      return after(services.decisions.decide(snapshot, request), (decision) =>
+        answerOf(snapshot, request, decision),
+      );
+    }),
+  );
 }
 
 /** After which decision nothing more is decided (section 7.1.2.1). */

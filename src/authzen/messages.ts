@@ -86,6 +86,36 @@ export const evaluationSchema = message({
   context: properties,
 });
 
+/** Whether `evaluationSchema` takes it, told in a fraction of the time; it says why not of all else. */
+export function isPlainEvaluation(sent: unknown): boolean {
+  if (!isObject(sent)) return false;
+  const { subject, action, resource, context } = sent;
+  return (
+    isPlainEntity(subject) && isPlainAction(action) && isPlainEntity(resource) && isAbsentOrObject(context)
+  );
+}
+
+function isPlainEntity(sent: unknown): boolean {
+  return (
+    isObject(sent) &&
+    typeof sent['type'] === 'string' &&
+    typeof sent['id'] === 'string' &&
+    isAbsentOrObject(sent['properties'])
+  );
+}
+
+function isPlainAction(sent: unknown): boolean {
+  return isObject(sent) && typeof sent['name'] === 'string' && isAbsentOrObject(sent['properties']);
+}
+
+function isAbsentOrObject(sent: unknown): boolean {
+  return sent === undefined || isObject(sent);
+}
+
+function isObject(sent: unknown): sent is Record<string, unknown> {
+  return typeof sent === 'object' && sent !== null && !Array.isArray(sent);
+}
+
 const defaults = { subject: entity, action, resource: entity, context: properties };
 const options = part({ evaluations_semantic: Joi.string().valid(...semantics) });
 

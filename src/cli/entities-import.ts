@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { countEntities } from '../admin/change-entity.ts';
-import { parseStrictJson } from '../http/json-body.ts';
+import { parseStrictJson } from '../http/strict-json.ts';
 import { lockPolicy, snapshotInForce } from '../policy/publish.ts';
 import type { GivenEntity } from '../policy/put-entities.ts';
 import { readEntityDocument, readEntityLines } from '../policy/read-entities.ts';

@@ -27,10 +27,10 @@ const MOST_SHARED_RULES = 1000;
  * time, the principal's facts and access version), so a hit is never wrong and nothing is ever invalidated.
  */
 export function abilityCache({ shared, maxEntries = 10_000, onLookup }: AbilityCacheOptions) {
-  const made = new LRUCache<string, Ability>({
+  const made = new LRUCache<string, Made>({
     max: maxEntries,
     maxSize: MOST_RULES,
-    sizeCalculation: ({ rules }) => rules.length + 1,
+    sizeCalculation: ({ ability: { rules } }) => rules.length + 1,
   });
   const flights = new Map<string, Promise<Ability>>();
   const latest = new WeakMap<Principal, Latest>();
@@ -48,27 +48,34 @@ export function abilityCache({ shared, maxEntries = 10_000, onLookup }: AbilityC
     }
     const { digest, revision } = snapshot;
     const key = `ability:${FORMAT}:${digest}:${revision}:${slice}:${principal.digest}`;
-    const remember = (ability: Ability): Ability => {
-      latest.set(principal, { digest, revision, slice, ability: new WeakRef(ability) });
-      return ability;
-    };
     const known = made.get(key);
     if (known) {
       onLookup?.('process');
-      return remember(known);
+      const { ability } = known;
+      // Most principals that others ask about are made for one question, and remembering one takes longer than finding it.
+      if (known.askedFor === principal)
+        latest.set(principal, { digest, revision, slice, ability: new WeakRef(ability) });
+      else known.askedFor = principal;
+      return ability;
     }
     let flight = flights.get(key);
     if (!flight) {
       flight = fetchOrMake(key, () => makeAbility(snapshot, principal, nowMs), shared, onLookup)
         .then((ability) => {
-          made.set(key, ability);
-          return remember(ability);
+          made.set(key, { ability, askedFor: principal });
+          return ability;
         })
         .finally(() => flights.delete(key));
       flights.set(key, flight);
     }
     return flight;
   };
+}
+
+interface Made {
+  ability: Ability;
+  /** By whom it was looked up last. */
+  askedFor: Principal;
 }
 
 /**

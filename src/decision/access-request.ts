@@ -1,5 +1,5 @@
 /** The question: may this principal do this action to this resource, in this context? */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { ANONYMOUS_TYPE, type Principal } from '../policy/ability.ts';
 import { canonical, canonicalId, cleanCopy, misfit } from '../policy/attributes.ts';
 import { ANCESTORS } from '../policy/built-in.ts';
@@ -139,7 +139,7 @@ export function principalOf(input: PrincipalInput, type: ResourceType | undefine
 }
 
 function digestOf(made: unknown): string {
-  return createHash('sha256').update(JSON.stringify(made)).digest('base64url');
+  return hash('sha256', JSON.stringify(made), 'base64url');
 }
 
 /** Of a list that nobody changes: many lie in one folder, and share what lies above it. */

@@ -8,6 +8,8 @@ import { type FindEntity, type KnownEntity, readEntities } from './entities.ts';
 /** Null: there is none of this name, which is worth as much to know. */
 type Known = KnownEntity | null;
 
+const NONE: FindEntity = () => undefined;
+
 /** An entity counts for itself and for each that it lies in. */
 const MOST = 50_000;
 
@@ -26,8 +28,12 @@ export class LiveEntities {
     this.#known = this.#empty();
   }
 
-  /** The entities of these names with all that they lie in: at most one query, however many, and none where all are known. */
-  async find(snapshot: Snapshot, names: readonly EntityName[]): Promise<FindEntity> {
+  /**
+   * The entities of these names with all that they lie in: at most one query, however many, and at once where all are
+   * known.
+   */
+  find(snapshot: Snapshot, names: readonly EntityName[]): FindEntity | Promise<FindEntity> {
+    if (names.length === 0) return NONE;
     const found = new Map<string, Known>();
     const missing: EntityName[] = [];
     this.#turnTo(snapshot);
@@ -38,8 +44,9 @@ export class LiveEntities {
       if (known) found.set(reference, known.entity);
       else missing.push(canonical);
     }
-    if (missing.length > 0) await this.#read(snapshot, missing, found);
-    return (name) => found.get(referenceTo(canonicalName(name, snapshot.types))) ?? undefined;
+    const find: FindEntity = (name) =>
+      found.get(referenceTo(canonicalName(name, snapshot.types))) ?? undefined;
+    return missing.length > 0 ? this.#read(snapshot, missing, found).then(() => find) : find;
   }
 
   /** Some entity changed, or may have: everything is read anew. */

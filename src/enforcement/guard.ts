@@ -1,5 +1,6 @@
 /** The guard of our own endpoint tables. */
 import { AppError } from '../errors.ts';
+import { after } from '../http/after.ts';
 import type { Guard } from '../http/endpoint.ts';
 import type { LivePolicy } from '../policy/live-policy.ts';
 import { principalFor } from '../sessions/authenticate.ts';
@@ -18,7 +19,7 @@ export interface GuardOptions {
  */
 export function guard({ live, gatekeeper }: GuardOptions): Guard<Access, AccessContext> {
   return {
-    beforeInput: async (req, res, access) => {
+    beforeInput: (req, res, access) => {
       if (access === 'public') return;
       if (access === 'authenticated' || access === 'account') {
         const identity = identityOf(req);
@@ -32,20 +33,26 @@ export function guard({ live, gatekeeper }: GuardOptions): Guard<Access, AccessC
           });
         return;
       }
-      await gatekeeper.requirePossible(req, res, access);
+      return after(gatekeeper.requirePossible(req, res, access), () => {});
     },
-    admit: async (call, access) => {
+    admit: (call, access) => {
       const { req, res } = call;
-      const snapshot =
-        typeof access === 'string' ? (req.access?.snapshot ?? live.snapshot) : await gatekeeper.pin(req, res);
-      const known = { identity: identityOf(req), principal: principalFor(req, snapshot), snapshot };
-      if (typeof access === 'string' || !access.load)
-        return { ...known, loaded: undefined, request: undefined, decision: undefined };
-      const loaded = await access.load(call);
-      const { request, decision } = await gatekeeper.requireAllowed(req, res, access, loaded);
-      accessOf(req).request = request;
-      await gatekeeper.requireFields({ snapshot, request }, access.writes?.(call) ?? []);
-      return { ...known, loaded, request, decision };
+      const pinned =
+        typeof access === 'string' ? (req.access?.snapshot ?? live.snapshot) : gatekeeper.pin(req, res);
+      return after(pinned, (snapshot) => {
+        const known = { identity: identityOf(req), principal: principalFor(req, snapshot), snapshot };
+        if (typeof access === 'string' || !access.load)
+          return { ...known, loaded: undefined, request: undefined, decision: undefined };
+        return after(access.load(call), (loaded) =>
+          after(gatekeeper.requireAllowed(req, res, access, loaded), ({ request, decision }) => {
+            accessOf(req).request = request;
+            const fields = access.writes?.(call) ?? [];
+            const context = { ...known, loaded, request, decision };
+            if (fields.length === 0) return context;
+            return gatekeeper.requireFields({ snapshot, request }, fields).then(() => context);
+          }),
+        );
+      });
     },
   };
 }

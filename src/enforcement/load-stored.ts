@@ -14,6 +14,7 @@ import {
   findApiKeyFacts,
   type StoredApiKey,
 } from '../decision/principals.ts';
+import { after } from '../http/after.ts';
 import { misfit } from '../policy/attributes.ts';
 import { ACCOUNT_TYPE } from '../policy/built-in.ts';
 import { isEntityType } from '../policy/entity.ts';
@@ -55,20 +56,29 @@ const API_KEY_RESOURCE = 'castellan.api-key';
 
 /** Where it is read: entities may be remembered from before, all else is read anew. */
 export interface StoredIn extends Pick<Services, 'db' | 'sources'> {
-  entities: { find(snapshot: Snapshot, names: readonly Named[]): Promise<FindEntity> };
+  entities: { find(snapshot: Snapshot, names: readonly Named[]): FindEntity | Promise<FindEntity> };
 }
 
-/** Reads all that is stored of these: one query for the accounts, one for the API keys, one for entities and one for each table, however many. */
-export async function loadStored(
+/**
+ * Reads all that is stored of these: one query for the accounts, one for the API keys, one for entities and one for each
+ * table, however many; at once where nothing has to be read.
+ */
+export function loadStored(
   { db, sources, entities }: StoredIn,
   snapshot: Snapshot,
   { accounts = [], apiKeys = [], principals = [], resources = [] }: Wanted,
-): Promise<Stored> {
+): Stored | Promise<Stored> {
   const names = entityNames([...principals, ...resources], snapshot, sources);
-  const [own, entity] = await Promise.all([
-    loadOwn({ db, sources }, snapshot, { accounts, apiKeys, resources }),
-    entities.find(snapshot, names),
-  ]);
+  const own = loadOwn({ db, sources }, snapshot, { accounts, apiKeys, resources });
+  const found = entities.find(snapshot, names);
+  const together = (ofOwn: Own, entity: FindEntity) => storedOf(ofOwn, entity, snapshot, sources);
+  if (!(own instanceof Promise)) return after(found, (entity) => together(own, entity));
+  return Promise.all([own, found]).then(([ofOwn, entity]) => together(ofOwn, entity));
+}
+
+type Own = Omit<Stored, 'entity'>;
+
+function storedOf(own: Own, entity: FindEntity, snapshot: Snapshot, sources: Services['sources']): Stored {
   const entityIn = (named: Named) =>
     isEntityType(named.type, { types: snapshot.types, isInTable: (type) => sources.has(type) })
       ? entity(named)
@@ -101,11 +111,11 @@ function entityNames(named: readonly Named[], { types }: Snapshot, sources: Serv
 }
 
 /** What is stored elsewhere than among entities. */
-async function loadOwn(
+function loadOwn(
   { db, sources }: Pick<Services, 'db' | 'sources'>,
   snapshot: Snapshot,
   { accounts = [], apiKeys = [], resources = [] }: Wanted,
-): Promise<Omit<Stored, 'entity'>> {
+): Own | Promise<Own> {
   const idsByType = new Map<string, Set<string>>([
     [ACCOUNT_TYPE, new Set(accounts)],
     [API_KEY_RESOURCE, new Set(apiKeys)],
@@ -114,15 +124,22 @@ async function loadOwn(
   const byType = new Map<string, (id: string) => Attributes | undefined>();
   let account: Stored['account'] = () => undefined;
   let apiKey: Stored['apiKey'] = () => undefined;
+  const reads: (() => Promise<void>)[] = [];
   for (const [name, ids] of idsByType) {
     const type = snapshot.types.get(name);
     const source = sources.get(name);
-    if (type && source) byType.set(name, await loadSomeFromSource(db, source, type, [...ids]));
-    else if (name === ACCOUNT_TYPE) account = await loadById(ids, (some) => findAccountFacts(db, some));
-    else if (name === API_KEY_RESOURCE) apiKey = await loadById(ids, (some) => findApiKeyFacts(db, some));
-    else byType.set(name, (id) => policyPart(snapshot, name, id));
+    if (type && source)
+      reads.push(async () => void byType.set(name, await loadSomeFromSource(db, source, type, [...ids])));
+    else if (name === ACCOUNT_TYPE || name === API_KEY_RESOURCE) {
+      const wanted = [...ids].filter((id) => misfit(id, { type: 'uuid' }) === undefined);
+      if (wanted.length === 0) continue;
+      reads.push(async () => {
+        if (name === ACCOUNT_TYPE) account = byId(await findAccountFacts(db, wanted));
+        else apiKey = byId(await findApiKeyFacts(db, wanted));
+      });
+    } else byType.set(name, (id) => policyPart(snapshot, name, id));
   }
-  return {
+  const own: Own = {
     account,
     apiKey,
     resource: ({ type, id }) => {
@@ -133,6 +150,12 @@ async function loadOwn(
       return found && withoutNulls(found);
     },
   };
+  return reads.length === 0 ? own : oneByOne(reads).then(() => own);
+}
+
+/** A question takes one connection at a time. */
+async function oneByOne(reads: readonly (() => Promise<void>)[]): Promise<void> {
+  for (const read of reads) await read();
 }
 
 /** Whether all there are of a type are known here: one that is not stored does not exist. */
@@ -149,12 +172,7 @@ const ownTypes = new Set([
   'castellan.route',
 ]);
 
-async function loadById<Facts extends { id: string }>(
-  ids: Iterable<string>,
-  find: (ids: string[]) => Promise<Facts[]>,
-): Promise<(id: string) => Facts | undefined> {
-  const wanted = [...ids].filter((id) => misfit(id, { type: 'uuid' }) === undefined);
-  const facts = wanted.length > 0 ? await find(wanted) : [];
+function byId<Facts extends { id: string }>(facts: readonly Facts[]): (id: string) => Facts | undefined {
   const found = new Map(facts.map((one) => [one.id, one]));
   return (id) => found.get(id.toLowerCase());
 }

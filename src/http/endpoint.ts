@@ -36,6 +36,8 @@ export interface Endpoint<Access, Context> {
   params?: Joi.ObjectSchema;
   query?: Joi.ObjectSchema;
   body?: Joi.ObjectSchema;
+  /** Whether the schema would take the body as it is: asked first where a schema takes longer than all the rest. */
+  isPlainBody?(sent: unknown): boolean;
   /** What the body looks like, where the handler checks it itself. */
   bodyShape?: Joi.Schema;
   /** Where more than JSON of the usual size is read. */
@@ -49,8 +51,8 @@ export interface Endpoint<Access, Context> {
 
 /** Decides who may enter, before the input is looked at and again when it is known. Throws to refuse. */
 export interface Guard<Access, Context> {
-  beforeInput(req: Request, res: Response, access: Access): Promise<void>;
-  admit(call: Omit<Call<Context>, 'context'>, access: Access): Promise<Context>;
+  beforeInput(req: Request, res: Response, access: Access): Promise<void> | void;
+  admit(call: Omit<Call<Context>, 'context'>, access: Access): Promise<Context> | Context;
 }
 
 export interface MountOptions<Access, Context> {
@@ -96,11 +98,16 @@ export function serve<Access, Context>(
     // Postgres has no place for it in a text, and no address of ours contains it.
     if (req.url.includes('%00'))
       throw new AppError('invalid_request', { message: 'the address contains U+0000' });
-    const params = parse(endpoint.params ?? anyStrings, req.params, '/params') as Record<string, string>;
-    const query = parse(endpoint.query ?? nothing, { ...req.query }, '/query');
+    const params = endpoint.params
+      ? (parse(endpoint.params, req.params, '/params') as Record<string, string>)
+      : (req.params as Record<string, string>);
+    const query =
+      endpoint.query || req.url.includes('?')
+        ? parse(endpoint.query ?? nothing, { ...req.query }, '/query')
+        : {};
     const sent =
       endpoint.body || endpoint.bodyShape ? await readBody(req, res, endpoint.bodyOptions) : undefined;
-    const body = endpoint.body ? parse(endpoint.body, sent ?? {}, '') : sent;
+    const body = endpoint.body ? checked(endpoint, sent ?? {}) : sent;
     const sentFields = typeof sent === 'object' && sent !== null ? Object.keys(sent) : [];
     const call = { req, res, params, query, body, sentFields };
     const context = await guard.admit(call, endpoint.access);
@@ -108,8 +115,11 @@ export function serve<Access, Context>(
   };
 }
 
-const anyStrings = Joi.object().pattern(Joi.string(), Joi.string());
 const nothing = Joi.object({});
+
+function checked<Access, Context>({ body, isPlainBody }: Endpoint<Access, Context>, sent: unknown): unknown {
+  return !body || isPlainBody?.(sent) ? sent : parse(body, sent, '');
+}
 
 /** So much is told at once: a body of a hundred thousand unknown keys must not make an answer ten times its size. */
 const MOST_ERRORS = 50;

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Document, LineCounter } from 'yaml';
 import { AppError, policyInvalid } from '../errors.ts';
-import { parseStrictJson } from '../http/json-body.ts';
+import { parseStrictJson } from '../http/strict-json.ts';
 import { listFiles } from './list-files.ts';
 import { mergeFiles } from './merge-files.ts';
 import { collections, emptyPolicy, nameOf, type Part, type Policy } from './policy.ts';

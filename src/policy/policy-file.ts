@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { AppError, type Problem } from '../errors.ts';
-import { parseStrictJson } from '../http/json-body.ts';
+import { parseStrictJson } from '../http/strict-json.ts';
 import {
   jsonErrors,
   jsonPositions,

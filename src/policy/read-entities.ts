@@ -1,6 +1,6 @@
 /** Many entities as they are sent or lie in a file: a document, or a line of JSON for each. */
 import { AppError, type FieldError } from '../errors.ts';
-import { parseStrictJson } from '../http/json-body.ts';
+import { parseStrictJson } from '../http/strict-json.ts';
 import { shapeEntity } from './entity.ts';
 import { badEntities, type GivenEntity, placed } from './put-entities.ts';
 

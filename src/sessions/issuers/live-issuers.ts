@@ -19,7 +19,9 @@ export interface FoundToken {
 export interface LiveIssuersOptions {
   issuers: readonly TrustedIssuer[];
   db: Database;
-  entities: { find(snapshot: Snapshot, names: readonly EntityName[]): Promise<FindEntity> };
+  entities: {
+    find(snapshot: Snapshot, names: readonly EntityName[]): FindEntity | Promise<FindEntity>;
+  };
   isInTable(type: string): boolean;
   onTrouble(issuer: string, cause: unknown): void;
   maxEntries?: number;
@@ -110,7 +112,7 @@ export class LiveIssuers {
   async #settle(
     token: VerifiedToken,
     snapshot: Snapshot,
-    find: (names: EntityName[]) => Promise<FindEntity>,
+    find: (names: EntityName[]) => FindEntity | Promise<FindEntity>,
   ): Promise<FoundToken | undefined> {
     const name = { type: token.issuer.principalType, id: token.subject };
     if (!this.#isType(name.type, snapshot.types)) return undefined;

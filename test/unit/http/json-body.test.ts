@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import Joi from 'joi';
 import { AppError } from '../../../src/errors.ts';
-import { parseStrictJson } from '../../../src/http/json-body.ts';
+import { parseStrictJson } from '../../../src/http/strict-json.ts';
 import { type SmallApp, startSmallApp } from './small-app.ts';
 
 function refusal(text: string): string {
