@@ -122,8 +122,8 @@ function loadOwn(
   ]);
   for (const { type, id } of resources) idsByType.set(type, (idsByType.get(type) ?? new Set()).add(id));
   const byType = new Map<string, (id: string) => Attributes | undefined>();
-  let account: Stored['account'] = () => undefined;
-  let apiKey: Stored['apiKey'] = () => undefined;
+  let accountOf: Stored['account'] = () => undefined;
+  let apiKeyOf: Stored['apiKey'] = () => undefined;
   const reads: (() => Promise<void>)[] = [];
   for (const [name, ids] of idsByType) {
     const type = snapshot.types.get(name);
@@ -134,17 +134,17 @@ function loadOwn(
       const wanted = [...ids].filter((id) => misfit(id, { type: 'uuid' }) === undefined);
       if (wanted.length === 0) continue;
       reads.push(async () => {
-        if (name === ACCOUNT_TYPE) account = byId(await findAccountFacts(db, wanted));
-        else apiKey = byId(await findApiKeyFacts(db, wanted));
+        if (name === ACCOUNT_TYPE) accountOf = byId(await findAccountFacts(db, wanted));
+        else apiKeyOf = byId(await findApiKeyFacts(db, wanted));
       });
     } else byType.set(name, (id) => policyPart(snapshot, name, id));
   }
   const own: Own = {
-    account,
-    apiKey,
+    account: (id) => accountOf(id),
+    apiKey: (id) => apiKeyOf(id),
     resource: ({ type, id }) => {
-      const facts = type === ACCOUNT_TYPE ? account(id) : undefined;
-      const key = type === API_KEY_RESOURCE ? apiKey(id) : undefined;
+      const facts = type === ACCOUNT_TYPE ? accountOf(id) : undefined;
+      const key = type === API_KEY_RESOURCE ? apiKeyOf(id) : undefined;
       const found =
         (facts && accountAttributes(facts)) ?? (key && apiKeyAttributes(key)) ?? byType.get(type)?.(id);
       return found && withoutNulls(found);
