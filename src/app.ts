@@ -14,6 +14,7 @@ import { beforeExpress, stepsOnly, type UpgradeListener, upgradeListener } from 
 import { docsRouter } from './http/docs.ts';
 import { mountEndpoints } from './http/endpoint.ts';
 import { refuseOddFraming } from './http/framing.ts';
+import { type MadeForApp, madeForApp } from './http/made-for-app.ts';
 import { openApiDocument } from './http/openapi.ts';
 import { operationsRouter, timeRequests } from './http/operations.ts';
 import { notFound, problemHandler } from './http/problem.ts';
@@ -25,10 +26,18 @@ import type { Services } from './services.ts';
 import { authenticate } from './sessions/authenticate.ts';
 import { signingEndpoints } from './signing/endpoints.ts';
 
+export interface Handlers {
+  request: RequestListener;
+  upgrade: UpgradeListener;
+  /** As what requests and answers should come. */
+  made: MadeForApp;
+}
+
 /** What a server calls: decisions for others at once, routes to their upstreams, all else by Express. */
-export function makeHandlers(services: Services): { request: RequestListener; upgrade: UpgradeListener } {
+export function makeHandlers(services: Services): Handlers {
   const oneFraming = refuseOddFraming();
   const app = makeApp(services, oneFraming);
+  const made = madeForApp(app);
   const { logger, metrics, live, gateway, upgrades, allowedOrigins, isSecure } = services;
   const log = requestLog(logger);
   const own = beforeExpress(app, {
@@ -44,6 +53,7 @@ export function makeHandlers(services: Services): { request: RequestListener; up
     secured(req, res, () => problemHandler(thrown, req, res, next));
   const webSockets = { ...gateway, identify: identify(services), allowedOrigins };
   return {
+    made,
     request: ownOrRouted(live, own, stepsOnly(app, passing, ownProblem)),
     upgrade: upgradeListener(
       app,

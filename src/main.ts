@@ -42,8 +42,9 @@ async function serve(config: Config): Promise<void> {
     if (config.demo && (await isDemoUnseeded(storage.db))) await seedDemo(storage.db, config.password);
     const services = await makeServices(config, storage, logger);
     open.unshift(services);
-    const { request, upgrade } = makeHandlers(services);
-    const serving = makeServer(request, { requestTimeoutMs: config.requestTimeoutMs, certificate });
+    const { request, upgrade, made } = makeHandlers(services);
+    const { requestTimeoutMs } = config;
+    const serving = makeServer(request, { requestTimeoutMs, certificate, made });
     await listen(serving.server, config);
     if (config.tls) keepCertificate(serving.server, config.tls, { onTurn: tellOf(logger) });
     services.upgrades.attach(serving.server, upgrade);

@@ -137,11 +137,12 @@ export async function startGateway({
   const storage = await openStorage(config);
   await begin(config, storage.db);
   const services = await makeServices(config, storage, pino({ level: logLevel }, sink));
-  const { request, upgrade } = makeHandlers(services);
+  const { request, upgrade, made } = makeHandlers(services);
   const certificate = config.tls && readCertificate(config.tls);
   const { server: http, stop } = makeServer(request, {
     requestTimeoutMs: config.requestTimeoutMs,
     certificate,
+    made,
   });
   services.upgrades.attach(http, upgrade);
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));

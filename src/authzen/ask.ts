@@ -63,31 +63,29 @@ function requestsWith(
   snapshot: Snapshot,
   { evaluations, atMs, requestId }: Asking,
 ): AccessRequest[] {
-  const accountOnce = once((account: AccountFacts) => accountPrincipal(account, snapshot));
-  const principalOnce = once((subject: Entity) => whoIs(subject, stored, snapshot, accountOnce));
-  const resourceOnce = once((resource: Entity) => whatIs(resource, stored, snapshot, services));
-  const actionOnce = once(actionOf);
-  const contextOnce = once((context: object) => whichContext({ ...context }, atMs));
+  const { length } = evaluations;
+  const accountOnce = onceIn(length, (account: AccountFacts) => accountPrincipal(account, snapshot));
+  const principalOnce = onceIn(length, (subject: Entity) => whoIs(subject, stored, snapshot, accountOnce));
+  const resourceOnce = onceIn(length, (resource: Entity) => whatIs(resource, stored, snapshot, services));
+  const actionOnce = onceIn(length, actionOf);
+  const contextOnce = onceIn(length, (context: Record<string, unknown>) => whichContext(context, atMs));
   return evaluations.map((evaluation) => {
     const { doubt: doubtful, principal } = principalOnce(evaluation.subject);
     const { doubt: unknown, resource } = resourceOnce(evaluation.resource);
     const { doubt: unfit, context } = contextOnce(evaluation.context ?? NO_CONTEXT);
+    const request: AccessRequest = { principal, action: actionOnce(evaluation.action), resource, context };
     const doubt = doubtful ?? unknown ?? unfit;
-    return {
-      principal,
-      action: actionOnce(evaluation.action),
-      resource,
-      context,
-      ...(doubt !== undefined && { doubt }),
-      ...(requestId !== undefined && { requestId }),
-    };
+    if (doubt !== undefined) request.doubt = doubt;
+    if (requestId !== undefined) request.requestId = requestId;
+    return request;
   });
 }
 
 const NO_CONTEXT = {};
 
 /** Makes something of each object only once: what stands at the top of a batch is the same object in all its evaluations. */
-function once<From extends object, To>(make: (from: From) => To): (from: From) => To {
+function onceIn<From extends object, To>(count: number, make: (from: From) => To): (from: From) => To {
+  if (count === 1) return make;
   const made = new Map<From, To>();
   return (from) => {
     const known = made.get(from) ?? make(from);
@@ -195,7 +193,11 @@ function whatIs(
 
 /** Properties as attributes: who or what it is, the roles it has and what it lies in is not theirs to say. */
 export function attributesOf({ properties = {} }: Pick<Entity, 'properties'>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(properties).filter(([name]) => !notSaid.has(name)));
+  const attributes: Record<string, unknown> = {};
+  // A body with `__proto__` was refused; here it would not even be an attribute.
+  for (const name of Object.keys(properties))
+    if (!notSaid.has(name) && name !== '__proto__') attributes[name] = properties[name];
+  return attributes;
 }
 
 const notSaid = new Set(['id', 'type', 'roles', 'parents', ...reservedAttributes]);

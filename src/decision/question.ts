@@ -72,13 +72,25 @@ function actionOf({ name, properties }: { name: string; properties?: Facts }): A
 
 /** Facts of the request as they are given; those known to rules must fit, or they are left out: see `contextMisfits`. */
 export function contextIn(given: Record<string, unknown>, atMs: number): Facts {
-  const facts: Record<string, unknown> = { __proto__: null, time: new Date(atMs).toISOString() };
+  const facts: Record<string, unknown> = timed(atMs);
   for (const [name, value] of Object.entries(given)) {
     const spec = Object.hasOwn(contextFacts, name) ? contextFacts[name] : undefined;
     if (value === null || value === undefined || (spec && misfit(value, spec))) continue;
-    facts[name] = canonical(value, spec?.type, spec?.items);
+    const fact = canonical(value, spec?.type, spec?.items);
+    if (name === 'time') Object.defineProperty(facts, name, { value: fact, enumerable: true });
+    else facts[name] = fact;
   }
   return facts;
+}
+
+/** Few rules ask for the time, so it is written when asked for. */
+function timed(atMs: number): Record<string, unknown> {
+  return {
+    __proto__: null,
+    get time() {
+      return new Date(atMs).toISOString();
+    },
+  };
 }
 
 /** Known facts of the request whose values do not fit: a rule that asks for them could not be answered. */

@@ -40,14 +40,22 @@ export function guard({ live, gatekeeper }: GuardOptions): Guard<Access, AccessC
       const pinned =
         typeof access === 'string' ? (req.access?.snapshot ?? live.snapshot) : gatekeeper.pin(req, res);
       return after(pinned, (snapshot) => {
-        const known = { identity: identityOf(req), principal: principalFor(req, snapshot), snapshot };
+        const identity = identityOf(req);
+        const principal = principalFor(req, snapshot);
         if (typeof access === 'string' || !access.load)
-          return { ...known, loaded: undefined, request: undefined, decision: undefined };
+          return {
+            identity,
+            principal,
+            snapshot,
+            loaded: undefined,
+            request: undefined,
+            decision: undefined,
+          };
         return after(access.load(call), (loaded) =>
           after(gatekeeper.requireAllowed(req, res, access, loaded), ({ request, decision }) => {
             accessOf(req).request = request;
             const fields = access.writes?.(call) ?? [];
-            const context = { ...known, loaded, request, decision };
+            const context = { identity, principal, snapshot, loaded, request, decision };
             if (fields.length === 0) return context;
             return gatekeeper.requireFields({ snapshot, request }, fields).then(() => context);
           }),

@@ -116,11 +116,12 @@ function loadOwn(
   snapshot: Snapshot,
   { accounts = [], apiKeys = [], resources = [] }: Wanted,
 ): Own | Promise<Own> {
-  const idsByType = new Map<string, Set<string>>([
-    [ACCOUNT_TYPE, new Set(accounts)],
-    [API_KEY_RESOURCE, new Set(apiKeys)],
-  ]);
-  for (const { type, id } of resources) idsByType.set(type, (idsByType.get(type) ?? new Set()).add(id));
+  const idsByType = new Map<string, Set<string>>();
+  const want = (type: string, id: string) =>
+    void idsByType.set(type, (idsByType.get(type) ?? new Set()).add(id));
+  for (const id of accounts) want(ACCOUNT_TYPE, id);
+  for (const id of apiKeys) want(API_KEY_RESOURCE, id);
+  for (const { type, id } of resources) if (isRow(type, sources)) want(type, id);
   const byType = new Map<string, (id: string) => Attributes | undefined>();
   let accountOf: Stored['account'] = () => undefined;
   let apiKeyOf: Stored['apiKey'] = () => undefined;
@@ -137,7 +138,7 @@ function loadOwn(
         if (name === ACCOUNT_TYPE) accountOf = byId(await findAccountFacts(db, wanted));
         else apiKeyOf = byId(await findApiKeyFacts(db, wanted));
       });
-    } else byType.set(name, (id) => policyPart(snapshot, name, id));
+    }
   }
   const own: Own = {
     account: (id) => accountOf(id),
@@ -146,11 +147,17 @@ function loadOwn(
       const facts = type === ACCOUNT_TYPE ? accountOf(id) : undefined;
       const key = type === API_KEY_RESOURCE ? apiKeyOf(id) : undefined;
       const found =
-        (facts && accountAttributes(facts)) ?? (key && apiKeyAttributes(key)) ?? byType.get(type)?.(id);
+        (facts && accountAttributes(facts)) ??
+        (key && apiKeyAttributes(key)) ??
+        (isRow(type, sources) ? byType.get(type)?.(id) : policyPart(snapshot, type, id));
       return found && withoutNulls(found);
     },
   };
   return reads.length === 0 ? own : oneByOne(reads).then(() => own);
+}
+
+function isRow(type: string, sources: Services['sources']): boolean {
+  return type === ACCOUNT_TYPE || type === API_KEY_RESOURCE || sources.has(type);
 }
 
 /** A question takes one connection at a time. */

@@ -68,7 +68,12 @@ export function upgradeListener(
       // An earlier request of this connection is not answered yet, and Node has let go of it: nothing in order can follow.
       return void socket.destroy();
     }
-    outgoing.once('finish', () => socket.end());
+    outgoing.once('finish', () => {
+      socket.end();
+      // As a server does it: whoever waits for the end of an answer hears of it.
+      outgoing.detachSocket(socket);
+      outgoing.emit('close');
+    });
     const { req, res } = asOfExpress(app, incoming, outgoing);
     const last: RequestHandler = () => open({ req, res, socket, head });
     run([...steps, last], req, res, onError);

@@ -111,7 +111,7 @@ export function serve<Access, Context>(
     const sentFields = typeof sent === 'object' && sent !== null ? Object.keys(sent) : [];
     const call = { req, res, params, query, body, sentFields };
     const context = await guard.admit(call, endpoint.access);
-    send(res, await endpoint.handle({ ...call, context }));
+    send(res, await endpoint.handle({ req, res, params, query, body, sentFields, context }));
   };
 }
 

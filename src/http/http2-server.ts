@@ -8,8 +8,8 @@ import {
   type ServerHttp2Session,
 } from 'node:http2';
 import type { CertificatePair } from '../config/pem-files.ts';
+import type { MadeForApp } from './made-for-app.ts';
 import { RequestOverHttp2, ResponseOverHttp2 } from './over-http2.ts';
-import { UpgradableRequest } from './upgradable.ts';
 
 /** Requests at once on one connection. */
 const MAX_STREAMS = 100;
@@ -31,7 +31,7 @@ export interface Limits {
 /** A server that listens nowhere yet, and what lets its connections of HTTP/2 end with the requests that they have now. */
 export function serveHttp2(
   listener: RequestListener,
-  certificate: CertificatePair,
+  { certificate, made }: { certificate: CertificatePair; made: MadeForApp },
   { idleMs, ...limits }: Limits,
 ): [server: Http2SecureServer, closeSessions: () => void] {
   const server = createSecureServer({
@@ -43,7 +43,8 @@ export function serveHttp2(
       maxHeaderListSize: limits.maxHeaderSize,
       initialWindowSize: STREAM_WINDOW_BYTES,
     },
-    Http1IncomingMessage: UpgradableRequest,
+    Http1IncomingMessage: made.IncomingMessage,
+    Http1ServerResponse: made.ServerResponse,
     Http2ServerRequest: RequestOverHttp2 as typeof Http2ServerRequest,
     Http2ServerResponse: ResponseOverHttp2 as typeof Http2ServerResponse,
   });

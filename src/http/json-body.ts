@@ -18,7 +18,7 @@ export interface BodyOptions {
 export type BodyReader = (req: Request, res: Response, options?: BodyOptions) => Promise<unknown>;
 
 /**
- * A reader of JSON bodies up to `limitBytes`, unpacked. An absent body reads as undefined.
+ * A reader of JSON bodies up to `limitBytes`, unpacked; it leaves the bytes in `req.body`. An absent body reads as undefined.
  * Throws `unsupported_media_type` (of another media type `invalid_request`, with `plainJsonOnly`), `body_too_large` and `malformed_json`.
  */
 export function jsonBodyReader(limitBytes: number): BodyReader {
@@ -31,8 +31,11 @@ export function jsonBodyReader(limitBytes: number): BodyReader {
   return async (req, res, { limitBytes: limit = limitBytes, plainJsonOnly, parsers = {} } = {}) => {
     if (!hasBody(req)) return undefined;
     // What nearly everybody sends, in a fraction of the time.
-    if (req.headers['content-type'] === 'application/json' && isSentWhole(req, limit))
-      return parseStrictJson(decode(await wholeBody(req)));
+    if (req.headers['content-type'] === 'application/json' && isSentWhole(req, limit)) {
+      const bytes = await wholeBody(req);
+      req.body = bytes;
+      return parseStrictJson(decode(bytes));
+    }
     const other = Object.keys(parsers).find((type) => req.is(type));
     const parse = other === undefined ? parseStrictJson : parsers[other];
     const json = plainJsonOnly ? ['application/json'] : ['application/json', 'application/*+json'];

@@ -1,7 +1,8 @@
 /** Requests of HTTP/2 in the shape of HTTP/1.1: whatever reads, guards and passes on a request needs to know that one only. */
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, RequestListener } from 'node:http';
 import { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
-import type { Express } from 'express';
+import express, { type Express } from 'express';
+import { withMethods } from './made-for-app.ts';
 
 /** Of a connection of HTTP/1.1; a frame says what they say, and they must not be there (RFC 9113, 8.2.2). */
 const ofConnections = new Set([
@@ -110,8 +111,8 @@ export interface ServedApp extends Express {
 export function eitherVersion(app: Express): (incoming: IncomingMessage) => ServedApp {
   const one = app as ServedApp;
   const two: ServedApp = Object.create(app, {
-    request: { value: onto(RequestOverHttp2.prototype, app.request) },
-    response: { value: onto(ResponseOverHttp2.prototype, app.response) },
+    request: { value: withMethods(Object.create(RequestOverHttp2.prototype), express.request, app) },
+    response: { value: withMethods(Object.create(ResponseOverHttp2.prototype), express.response, app) },
   });
   return (incoming) => (isOverHttp2(incoming) ? two : one);
 }
@@ -119,12 +120,4 @@ export function eitherVersion(app: Express): (incoming: IncomingMessage) => Serv
 /** Whether a request came by a connection of HTTP/2, whatever it says itself. */
 export function isOverHttp2(incoming: object): boolean {
   return incoming instanceof RequestOverHttp2;
-}
-
-/** What Express adds, on another base. */
-function onto(base: object, extended: object): object {
-  return Object.create(base, {
-    ...Object.getOwnPropertyDescriptors(Object.getPrototypeOf(extended)),
-    ...Object.getOwnPropertyDescriptors(extended),
-  });
 }

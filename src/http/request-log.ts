@@ -7,9 +7,9 @@ import { type Logger, stdSerializers } from 'pino';
 declare module 'http' {
   interface IncomingMessage {
     /** Its `X-Request-Id`, as it was sent or made here. Set by `requestLog`, as is `log`. */
-    id?: string;
+    id?: string | undefined;
     /** For lines of this request beside its own. */
-    log?: LogOfRequest;
+    log?: LogOfRequest | undefined;
   }
 }
 

@@ -4,7 +4,7 @@ import {
   type IncomingMessage,
   type RequestListener,
   type Server,
-  type ServerResponse,
+  ServerResponse,
 } from 'node:http';
 import { constants, type Http2SecureServer } from 'node:http2';
 import type { Socket } from 'node:net';
@@ -12,6 +12,7 @@ import type { TLSSocket } from 'node:tls';
 import type { CertificatePair } from '../config/pem-files.ts';
 import { limitArrival } from './arrival.ts';
 import { serveHttp2 } from './http2-server.ts';
+import type { MadeForApp } from './made-for-app.ts';
 import { RequestOverHttp2 } from './over-http2.ts';
 import { UpgradableRequest } from './upgradable.ts';
 
@@ -19,12 +20,16 @@ import { UpgradableRequest } from './upgradable.ts';
 const HEADERS_TIMEOUT_MS = 15_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 
+const PLAIN: MadeForApp = { IncomingMessage: UpgradableRequest, ServerResponse };
+
 export type GatewayServer = Server | Http2SecureServer;
 
 export interface ServerOptions {
   requestTimeoutMs: number;
   /** With one it is a server of HTTP/1.1 and HTTP/2 over TLS, and of nothing else. */
   certificate?: CertificatePair | undefined;
+  /** What requests and answers of HTTP/1.1 are made as. */
+  made?: MadeForApp | undefined;
 }
 
 export interface Serving {
@@ -41,7 +46,7 @@ export interface Serving {
  */
 export function makeServer(
   listener: RequestListener,
-  { requestTimeoutMs, certificate }: ServerOptions,
+  { requestTimeoutMs, certificate, made = PLAIN }: ServerOptions,
 ): Serving {
   const headersTimeout = Math.min(requestTimeoutMs, HEADERS_TIMEOUT_MS);
   const limits = {
@@ -57,8 +62,8 @@ export function makeServer(
   };
   // Whoever waits before it sends a body is answered by `listener`, which may refuse it first.
   if (certificate)
-    return stoppable(...serveHttp2(timed, certificate, { ...limits, idleMs: requestTimeoutMs }));
-  const server = createServer({ ...limits, IncomingMessage: UpgradableRequest }, timed);
+    return stoppable(...serveHttp2(timed, { certificate, made }, { ...limits, idleMs: requestTimeoutMs }));
+  const server = createServer({ ...limits, ...made }, timed);
   return stoppable(server.on('checkContinue', timed), () => {});
 }
 

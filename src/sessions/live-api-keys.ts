@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache';
 import { type ApiKeyFacts, apiKeyFactColumns } from '../decision/principals.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
-import { hashToken, isApiKeyToken } from './token.ts';
+import { hashedKey, isApiKeyToken } from './token.ts';
 
 /** A key that is in force, as it was read by one of its secrets. Never changed; read anew after any change. */
 export interface FoundApiKey extends ApiKeyFacts {
@@ -36,10 +36,9 @@ export class LiveApiKeys {
   /** The key of a token, or undefined: unknown, revoked, expired, rotated away. At once where it is known in the process. */
   find(token: string): FoundApiKey | undefined | Promise<FoundApiKey | undefined> {
     if (!isApiKeyToken(token)) return undefined;
-    const hash = hashToken(token);
-    const entry = hash.toString('base64url');
+    const entry = hashedKey(token);
     const known = this.#entries.get(entry);
-    return known ? this.#use(known) : this.#read(hash, entry).then((found) => this.#use(found));
+    return known ? this.#use(known) : this.#read(entry).then((found) => this.#use(found));
   }
 
   /** The key changed, was rotated or revoked. */
@@ -62,9 +61,9 @@ export class LiveApiKeys {
     return found;
   }
 
-  async #read(hash: Buffer, entry: string): Promise<FoundApiKey | undefined> {
+  async #read(entry: string): Promise<FoundApiKey | undefined> {
     const epoch = this.#epoch;
-    const found = await findApiKeyByHash(this.#db, hash);
+    const found = await findApiKeyByHash(this.#db, Buffer.from(entry, 'base64url'));
     if (found && epoch === this.#epoch && Date.now() < found.endsAtMs) {
       this.#entries.set(entry, found);
       const tokens = this.#tokensById.get(found.id);

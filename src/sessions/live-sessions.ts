@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache';
 import { type AccountFacts, accountFactColumns } from '../decision/principals.ts';
 import type { Database } from '../storage/postgres.ts';
-import { hashToken, isToken } from './token.ts';
+import { hashedKey, isToken } from './token.ts';
 
 /** A live session with the account it belongs to, as it was read. Never changed; read anew after any change. */
 export interface FoundSession {
@@ -51,8 +51,7 @@ export class LiveSessions {
    */
   find(token: string): FoundSession | undefined | Promise<FoundSession | undefined> {
     if (!isToken(token)) return undefined;
-    const hash = hashToken(token);
-    const key = hash.toString('base64url');
+    const key = hashedKey(token);
     const nowMs = Date.now();
     const isIdle = (entry: Entry) => nowMs - entry.usedAtMs >= this.#idleMs;
     const remembered = this.#entries.get(key);
@@ -64,7 +63,7 @@ export class LiveSessions {
       if (nowMs - entry.touchedAtMs >= Math.min(TOUCH_EVERY_MS, this.#idleMs / 4)) this.#touch(entry, nowMs);
       return entry;
     };
-    return known && !isIdle(known) ? use(known) : this.#read(hash, key, nowMs).then(use);
+    return known && !isIdle(known) ? use(known) : this.#read(key, nowMs).then(use);
   }
 
   /** An account changed: its sessions are read anew. */
@@ -86,9 +85,9 @@ export class LiveSessions {
     this.#entries.clear();
   }
 
-  async #read(hash: Buffer, key: string, nowMs: number): Promise<Entry | undefined> {
+  async #read(key: string, nowMs: number): Promise<Entry | undefined> {
     const epoch = this.#epoch;
-    const { rows } = await this.#db.raw(findSession, [hash]);
+    const { rows } = await this.#db.raw(findSession, [Buffer.from(key, 'base64url')]);
     const [row] = rows;
     if (!row) return undefined;
     const { sessionId, sessionCreatedAt, lastSeenAt, expiresAt, ...account } = row;

@@ -37,5 +37,10 @@ export function isApiKeyToken(text: string): boolean {
 
 /** SHA-256 of the token: what the table holds. A fast hash is enough for 256 random bits. */
 export function hashToken(token: string): Buffer {
-  return hash('sha256', token, 'buffer');
+  return Buffer.from(hashedKey(token), 'base64url');
+}
+
+/** The same as the key of a map, in base64url. */
+export function hashedKey(token: string): string {
+  return hash('sha256', token, 'base64url');
 }
