@@ -12,9 +12,8 @@ export function isSentWhole({ headers }: IncomingMessage, limitBytes: number): b
 export function wholeBody(req: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
-    const breakOff = (cause?: unknown) => {
-      if (!req.readableEnded)
-        reject(new AppError('invalid_request', { message: 'the body broke off', cause }));
+    const breakOff = () => {
+      if (!req.readableEnded) reject(new AppError('invalid_request', { message: 'the body broke off' }));
     };
     if (req.destroyed) return breakOff();
     req.on('data', (chunk: Buffer) => chunks.push(chunk));

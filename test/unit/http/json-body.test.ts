@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import Joi from 'joi';
 import { AppError } from '../../../src/errors.ts';
 import { parseStrictJson } from '../../../src/http/strict-json.ts';
+import { wholeBody } from '../../../src/http/whole-body.ts';
 import { type SmallApp, startSmallApp } from './small-app.ts';
 
 function refusal(text: string): string {
@@ -225,5 +229,28 @@ describe('a JSON body', () => {
   it('may be absent', async () => {
     assert.equal((await post('')).body, 'nothing');
     assert.equal((await post('', { 'content-type': 'text/plain' })).body, 'nothing');
+  });
+});
+
+describe('a body that breaks off', () => {
+  it('ends its reader, also one that comes late: nothing is kept for a client that is gone', async () => {
+    for (const isLate of [false, true]) {
+      let tell: (read: Promise<Buffer>) => void = () => {};
+      const reading = new Promise<Buffer>((resolve, reject) => {
+        tell = (read) => void read.then(resolve, reject);
+      });
+      const server = createServer(async (req) => {
+        const gone = new Promise((resolve) => req.socket.once('close', resolve));
+        if (!isLate) tell(wholeBody(req));
+        socket.destroy();
+        await gone;
+        if (isLate) tell(wholeBody(req));
+      });
+      await once(server.listen(0, '127.0.0.1'), 'listening');
+      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+      socket.write('POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\n{"a"');
+      await assert.rejects(reading, { code: 'invalid_request', publicMessage: 'the body broke off' });
+      server.close();
+    }
   });
 });
