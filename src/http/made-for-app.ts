@@ -40,6 +40,9 @@ export function withMethods<Methods extends object>(
   methods: Methods,
   app: Express,
 ): Methods {
-  const added = { ...Object.getOwnPropertyDescriptors(methods), app: { value: app, configurable: true } };
+  const added = { ...Object.getOwnPropertyDescriptors(methods), app: { ...OPEN, value: app } };
   return Object.defineProperties(prototype, added) as Methods;
 }
+
+/** As Express itself defines it. */
+const OPEN = { configurable: true, enumerable: true, writable: true };
