@@ -15,10 +15,18 @@ export interface CertificatePair {
   key: Buffer;
 }
 
-/** The certificates of authorities. Throws ConfigError where the file cannot be read or has none. */
+/** The certificates of authorities. Throws ConfigError where the file cannot be read, has none, or one that is none. */
 export function readAuthorities({ setting, file }: Named): Buffer {
   const pem = read({ setting, file });
-  requireTaken(setting, () => new X509Certificate(pem), `${file} has no certificate`);
+  const [, ...certificates] = `\n${pem.toString('latin1')}`.split(BEGINNING);
+  if (certificates.length === 0) throw new ConfigError(`${setting}: ${file} has no certificate`);
+  // TLS takes those before the first that it cannot read, and says nothing of the rest.
+  for (const [at, certificate] of certificates.entries())
+    requireTaken(
+      setting,
+      () => new X509Certificate(certificate),
+      `certificate ${at + 1} of ${file} cannot be read`,
+    );
   return pem;
 }
 
@@ -32,6 +40,9 @@ export function readPair(cert: Named, key: Named): CertificatePair {
   );
   return pair;
 }
+
+/** Before each line that is meant to begin a certificate, also where it is written so that TLS overlooks it. */
+const BEGINNING = /^(?=[^\n]*-BEGIN (?:X509 |TRUSTED )?CERTIFICATE-)/m;
 
 function read({ setting, file }: Named): Buffer {
   try {
