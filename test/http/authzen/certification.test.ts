@@ -1,6 +1,7 @@
 /** The cases of the OpenID AuthZEN certification scenario (Authorization API 1.0) by their numbers, against a running gateway. */
 import assert from 'node:assert/strict';
 import { type Answer, anonymousClient } from '../../harness.ts';
+import { rawRequest, sendRaw, statusOf } from '../gateway/upstream.ts';
 import {
   actionSearchPath,
   alice,
@@ -179,6 +180,36 @@ describe('the AuthZEN certification scenario', () => {
       for (const id of ['bfe9eb29-ab87-4ca3-be83-a1d5d8305716', 'a/b+c== {"x": 1}', 'x'.repeat(300)])
         for (const body of [{ subject: alice, action: read, resource: record1 }, {}])
           assert.equal((await evaluate(body, { 'x-request-id': id })).headers.get('x-request-id'), id);
+    });
+    it('2.5.1 echoes it byte by byte over HTTP/1.1, also where it is not ASCII, nor UTF-8, nor a question', async () => {
+      const { gateway, root } = certified;
+      const body = JSON.stringify({ subject: alice, action: read, resource: record1 });
+      const of = (text: string) => Buffer.from(text).toString('latin1');
+      for (const id of [
+        '\xe9',
+        '\xff\x80',
+        of('d\u00e9j\u00e0 vu \u2192 \u{1f600}'),
+        `${of('\u00e9')}\t${'x'.repeat(300)}`,
+      ])
+        for (const [method, path, sent, status] of [
+          ['POST', evaluationPath, body, 200],
+          ['POST', `${evaluationPath}?x`, body, 400],
+          ['POST', evaluationPath, '{', 400],
+          ['GET', evaluationPath, '', 405],
+          ['POST', '/access/v1/nothing', body, 404],
+        ] as const) {
+          const headers = [
+            `Authorization: Bearer ${root.token}`,
+            `X-Request-ID: ${id}`,
+            'Content-Type: application/json',
+            `Content-Length: ${sent.length}`,
+          ];
+          const bytes = rawRequest(path, { method, headers, body: sent });
+          const answer = await sendRaw(gateway.url, Buffer.from(bytes, 'latin1'));
+          assert.equal(statusOf(answer), status, answer);
+          const [, echoed] = /\r\nX-Request-Id: (.*?)\r\n/is.exec(answer) ?? [];
+          assert.equal(echoed, id, `${method} ${path}`);
+        }
     });
     it('2.5.2 needs no X-Request-ID', async () => {
       const { status, headers } = await evaluate({ subject: alice, action: read, resource: record1 });
