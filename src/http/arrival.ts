@@ -3,8 +3,12 @@ import type { IncomingMessage } from 'node:http';
 import { hasBody } from './has-body.ts';
 import { RequestOverHttp2 } from './over-http2.ts';
 
+/** Ends a request whose body is not taken; false where its answer has begun. */
+type GiveUp = () => boolean;
+
 interface Arrival {
-  byParts: boolean;
+  /** There where it may arrive by parts. */
+  giveUp?: GiveUp;
 }
 
 const arrivals = new WeakMap<object, Arrival>();
@@ -12,12 +16,19 @@ const arrivals = new WeakMap<object, Arrival>();
 /** Calls `cutOff` once `timeoutMs` have gone by and the request has not come whole. One without a body is whole with its head. */
 export function limitArrival(req: IncomingMessage, timeoutMs: number, cutOff: () => void): void {
   if (!hasBody(req)) return;
-  const arrival = { byParts: false };
+  const arrival: Arrival = {};
   arrivals.set(req, arrival);
   let came = bytesOf(req);
   const look = () => {
-    if (req.complete) return;
-    if (!arrival.byParts || bytesOf(req) === came) return cutOff();
+    const { giveUp } = arrival;
+    // What has come and was not taken is not over where somebody is to take it.
+    if (req.complete && (!giveUp || req.readableEnded)) return;
+    const isStill = bytesOf(req) === came;
+    const isGivenUp = isStill && req.isPaused() && giveUp?.();
+    if ((isStill || !giveUp) && !isGivenUp) {
+      if (!req.complete) cutOff();
+      return;
+    }
     came = bytesOf(req);
     timer = setTimeout(look, timeoutMs);
   };
@@ -25,10 +36,13 @@ export function limitArrival(req: IncomingMessage, timeoutMs: number, cutOff: ()
   req.once('close', () => clearTimeout(timer));
 }
 
-/** From here on whoever goes on sending may take as long as it takes: an upload has the length that it has. */
-export function allowByParts(req: IncomingMessage): void {
+/**
+ * From here on whoever goes on sending may take as long as it takes: an upload has the length that it has. Where nothing
+ * comes since nothing is taken, which shows by its being paused, `giveUp` is called instead, and `cutOff` if that is too late.
+ */
+export function allowByParts(req: IncomingMessage, giveUp: GiveUp): void {
   const arrival = arrivals.get(req);
-  if (arrival) arrival.byParts = true;
+  if (arrival) arrival.giveUp = giveUp;
 }
 
 function bytesOf(req: IncomingMessage | RequestOverHttp2): number {

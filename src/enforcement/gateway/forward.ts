@@ -45,7 +45,10 @@ export async function forward(
       const error = cause instanceof WireError ? cause : undefined;
       if (error && !error.reached) targets.failed(target);
       const mayRepeat = error && !error.timedOut && isWhole && (!error.reached || SAFE.has(req.method));
-      if (!mayRepeat || attempt >= retries || res.headersSent) throw gatewayError(cause);
+      if (mayRepeat && attempt < retries && !res.headersSent) continue;
+      // What still comes of its body is taken by nobody else, and is in the way of the next request of the connection.
+      if (!isWhole) req.unpipe().resume();
+      throw gatewayError(cause);
     }
   }
 }

@@ -1,6 +1,5 @@
 /** The gateway on the road of a request: its one reading, its route, its limit, the decision, and the upstream. */
 import type { Request, RequestHandler, Response } from 'express';
-import { allowByParts } from '../../http/arrival.ts';
 import { hasBody } from '../../http/has-body.ts';
 import type { Principal } from '../../policy/ability.ts';
 import type { MatchedRoute } from '../../policy/routes/route-table.ts';
@@ -46,10 +45,7 @@ export function gatewayHandler(parts: GatewayParts): RequestHandler {
       delete headers['transfer-encoding'];
       delete headers['trailer'];
       headers['content-length'] = String(body.bytes.length);
-    } else {
-      allowByParts(req);
-      askForBody(req, res);
-    }
+    } else askForBody(req, res);
     await forward(parts, req, res, { upstream, url: target.url, headers, body: body?.bytes });
   };
 }

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { createProxyServer } from 'httpxy';
 import { AppError } from '../../errors.ts';
+import { allowByParts } from '../../http/arrival.ts';
 import { isOverHttp2 } from '../../http/over-http2.ts';
 import { type Authorities, guardedAgents } from './guarded-agents.ts';
 import { addTrailers, passOn } from './pass-on.ts';
@@ -68,6 +69,7 @@ export function makeWire(reach: Reach, ca: Authorities): Wire {
           selfHandleResponse: true,
         });
         const limit = timeLimit(timeoutMs, body ? undefined : req);
+        if (!body) allowByParts(req, limit.giveUp);
         proxy.on('proxyReq', (asked) => {
           limit.watch(asked);
           if (!isOverHttp2(req)) endWith(req.socket, asked);
@@ -129,12 +131,14 @@ function timeLimit(timeoutMs: number, coming: IncomingMessage | undefined) {
   let timer: NodeJS.Timeout | undefined;
   let over = false;
   let ended = false;
+  const giveUp = () => {
+    if (ended) return false;
+    over = true;
+    asked?.destroy(new Error('no answer in time'));
+    return true;
+  };
   const begin = () => {
-    if (ended) return;
-    timer = setTimeout(() => {
-      over = true;
-      asked?.destroy(new Error('no answer in time'));
-    }, timeoutMs);
+    if (!ended) timer = setTimeout(giveUp, timeoutMs);
   };
   if (coming && !coming.complete) coming.once('end', begin);
   else begin();
@@ -144,6 +148,8 @@ function timeLimit(timeoutMs: number, coming: IncomingMessage | undefined) {
       if (over) request.destroy(new Error('no answer in time'));
     },
     isOver: () => over,
+    /** Ends it before its time; false where it has been answered, or given up, already. */
+    giveUp,
     end: () => {
       ended = true;
       clearTimeout(timer);
