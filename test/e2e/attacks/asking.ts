@@ -1,7 +1,8 @@
 /** The real nginx and Caddy as docs/proxies has them, which ask a node of the field about each request, before the same upstream. */
 import { sendRaw, statusOf } from '../../http/gateway/upstream.ts';
 import { type StartedProxy, startProxy } from '../proxies/start-proxy.ts';
-import { type Arrived, arrivedSince, field } from './field.ts';
+import { type Arrived, arrivedSince } from './arrived.ts';
+import { field } from './field.ts';
 
 export interface Asking {
   name: 'nginx' | 'caddy';

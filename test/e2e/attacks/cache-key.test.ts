@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { claimsOf } from '../../claims.ts';
 import { fresh } from '../../http/admin/staff.ts';
 import { addRoutes, rawRequest, sendRaw, statusOf } from '../../http/gateway/upstream.ts';
-import { as, assertArrived, assertRefused, field, valuesOf } from './field.ts';
+import { assertArrived, assertRefused, valuesOf } from './arrived.ts';
+import { as, field } from './field.ts';
 
 describe('cache-key confusion (GHSA-4mq7-pvjg-xp2r)', () => {
   before(field);

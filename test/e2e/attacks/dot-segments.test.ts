@@ -1,6 +1,7 @@
 /** Dot segments: what is let in under one path is served as another. */
 import { rawRequest } from '../../http/gateway/upstream.ts';
-import { as, assertArrived, assertRefused, field } from './field.ts';
+import { assertArrived, assertRefused } from './arrived.ts';
+import { as, field } from './field.ts';
 
 /** Each leads from a path that is open to one that is not, for some server. */
 const ways = [

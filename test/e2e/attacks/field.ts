@@ -1,10 +1,11 @@
 /** Where attacks are tried: one gateway and one upstream for all of them, raw bytes in, raw bytes out. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { Client, startGateway, type TestGateway } from '../../harness.ts';
-import { addRule, ok, type Person, person, rolesPath, typesPath } from '../../http/admin/staff.ts';
-import { addRoutes, sendRaw, startUpstream, statusOf, type Upstream } from '../../http/gateway/upstream.ts';
+import { type Person, person } from '../../http/admin/staff.ts';
+import { sendRaw, startUpstream, statusOf, type Upstream } from '../../http/gateway/upstream.ts';
+import { arrivedSince, type Outcome } from './arrived.ts';
+import { addPolicy } from './at-stake.ts';
 import {
   answersIn,
   assertHarmless,
@@ -13,25 +14,6 @@ import {
   openFronts,
   sendUntilQuiet,
 } from './in-front.ts';
-
-/** A request as it reached the upstream. */
-export interface Arrived {
-  method: string;
-  url: string;
-  /** In lower case, in the order they came; repeated ones each for itself. */
-  headers: [string, string][];
-  body: string;
-}
-
-export interface Outcome {
-  /** Of the first answer; 0 where there was none. */
-  status: number;
-  /** Everything that was answered. */
-  answer: string;
-  arrived: Arrived[];
-  /** What the upstream heard, byte by byte (latin1). */
-  heard: string;
-}
 
 export interface Field {
   gateway: TestGateway;
@@ -131,121 +113,7 @@ async function whoIn(gateway: TestGateway, text: string, mayAll: readonly string
   return found.flat();
 }
 
-/** What came after the first `count` requests. */
-export function arrivedSince({ seen }: Upstream, count: number): Arrived[] {
-  return seen
-    .slice(count)
-    .map(({ method, url, rawHeaders, body }) => ({ method, url, headers: pairsOf(rawHeaders), body }));
-}
-
-function pairsOf(rawHeaders: readonly string[]): [string, string][] {
-  const pairs: [string, string][] = [];
-  for (let at = 0; at < rawHeaders.length; at += 2)
-    pairs.push([(rawHeaders[at] ?? '').toLowerCase(), rawHeaders[at + 1] ?? '']);
-  return pairs;
-}
-
-/**
- * What is at stake: `/open` is for everybody, `/files` for whoever is logged in, but for `/files/private` and `/admin`,
- * which are for keepers; `/by-*` are decided on a part of the request that the client writes.
- */
-async function addPolicy(root: Client, upstream: string): Promise<void> {
-  const string = { type: 'string' };
-  ok(
-    await root.post(typesPath, { type: 'file', actions: ['read', 'write'], attributes: { area: string } }),
-    201,
-  );
-  await addRule(root, {
-    role: 'authenticated',
-    action: ['read', 'write'],
-    subject: 'file',
-    conditions: { area: 'shared' },
-  });
-  ok(await root.post(rolesPath, { key: 'keeper' }), 201);
-  await addRule(root, { role: 'keeper', action: 'read', subject: 'file', conditions: { area: 'private' } });
-  const file = { resource: 'file', action: 'read', upstream };
-  const shared = { ...file, attributes: { area: 'shared' } };
-  const closed = { ...file, attributes: { area: 'private' } };
-  const all = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
-  await addRoutes(root, [
-    { id: 'open', path: '/open/*rest', methods: all, public: true, upstream },
-    { id: 'read-only', path: '/read-only', methods: ['GET', 'POST'], public: true, upstream },
-    {
-      id: 'files',
-      path: '/files/*rest',
-      methods: ['GET', 'POST'],
-      headers: ['principal', 'roles', 'email'],
-      ...shared,
-    },
-    { id: 'files-private', path: '/files/private/*rest', methods: all, ...closed },
-    { id: 'admin', path: '/admin', methods: all, ...closed },
-    { id: 'admin-below', path: '/admin/*rest', methods: all, ...closed },
-    { id: 'host', host: 'inner.test', path: '/*rest', methods: all, ...closed },
-    { id: 'by-query', path: '/by-query', ...file, attributes: { area: `$\{query.area}` } },
-    { id: 'by-header', path: '/by-header', ...file, attributes: { area: `$\{header.x-area}` } },
-    {
-      id: 'by-body',
-      path: '/by-body',
-      methods: ['POST'],
-      ...file,
-      action: 'write',
-      attributes: { area: `$\{body/area}` },
-    },
-  ]);
-}
-
 /** Headers that identify this client by its token. */
 export function as({ token }: Client): string {
   return `Authorization: Bearer ${token}`;
-}
-
-/** What the upstream got under this name. */
-export function valuesOf({ headers }: Arrived, name: string): string[] {
-  return headers.filter(([key]) => key === name).map(([, value]) => value);
-}
-
-/** Refused as something that could be read in two ways, before anything was sent on. */
-export function assertRefused(
-  { status, arrived, heard, answer }: Outcome,
-  what: string,
-  expected = 400,
-): void {
-  assert.equal(status, expected, `${what}: ${answer}`);
-  assert.deepEqual(arrived, [], `${what} arrived`);
-  assert.equal(heard, '', `something of ${what} was heard`);
-}
-
-/** Sent on as exactly this. */
-export function assertArrived({ status, arrived, answer }: Outcome, url: string, what = url): Arrived {
-  assert.equal(status, 200, `${what}: ${answer}`);
-  assert.deepEqual(
-    arrived.map((one) => one.url),
-    [url],
-    what,
-  );
-  return arrived[0] as Arrived;
-}
-
-/** A connection that is kept: the status of each answer in turn. */
-export function keptConnection(base: string) {
-  const { hostname, port } = new URL(base);
-  const socket = connect(Number(port), hostname).setEncoding('latin1');
-  let text = '';
-  socket.on('data', (chunk) => {
-    text += chunk;
-  });
-  const ask = async (target: string, headers: readonly string[]): Promise<number> => {
-    socket.write(`${[`GET ${target} HTTP/1.1`, 'Host: gateway.test', ...headers].join('\r\n')}\r\n\r\n`);
-    for (;;) {
-      const end = text.indexOf('\r\n\r\n') + 4;
-      const length = Number(/\r\ncontent-length: (\d+)/i.exec(text.slice(0, end))?.[1] ?? Number.NaN);
-      if (end > 3 && text.length >= end + length) {
-        const status = statusOf(text);
-        text = text.slice(end + length);
-        return status;
-      }
-      await once(socket, 'data');
-    }
-  };
-  return { ask, close: () => socket.destroy() };
 }

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { withClaims } from '../../claims.ts';
 import { rawRequest, sendRaw, statusOf } from '../../http/gateway/upstream.ts';
+import { assertArrived, assertRefused } from './arrived.ts';
 import { asking } from './asking.ts';
-import { as, assertArrived, assertRefused, field } from './field.ts';
+import { as, field } from './field.ts';
 
 /** Every contract's own, and what applications take for the target. */
 function said(target: string): string[] {

@@ -1,6 +1,7 @@
 /** Fragments, which some servers take for a part of the path and others for its end. */
 import { rawRequest } from '../../http/gateway/upstream.ts';
-import { as, assertRefused, field } from './field.ts';
+import { assertRefused } from './arrived.ts';
+import { as, field } from './field.ts';
 
 describe('a fragment (GHSA-pxq7-h93f-9jrg)', () => {
   before(field);

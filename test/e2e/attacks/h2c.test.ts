@@ -1,7 +1,8 @@
 /** A connection that becomes one of HTTP/2, on which nobody decides any more. */
 import assert from 'node:assert/strict';
 import { withClaims } from '../../claims.ts';
-import { assertRefused, field } from './field.ts';
+import { assertRefused } from './arrived.ts';
+import { field } from './field.ts';
 import { hidden, keeping } from './smuggled.ts';
 
 describe('h2c upgrade', () => {

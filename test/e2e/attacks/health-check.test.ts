@@ -1,7 +1,8 @@
 /** Requests that are let in for what they say of themselves: that they are a health check, or of the house. */
 import assert from 'node:assert/strict';
 import { rawRequest } from '../../http/gateway/upstream.ts';
-import { assertRefused, field } from './field.ts';
+import { assertRefused } from './arrived.ts';
+import { field } from './field.ts';
 
 const probes = [
   ...[

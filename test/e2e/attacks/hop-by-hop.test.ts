@@ -1,7 +1,8 @@
 /** Headers that a client declares to be about its connection, so that a proxy takes them away. */
 import assert from 'node:assert/strict';
 import { rawRequest } from '../../http/gateway/upstream.ts';
-import { as, assertArrived, assertRefused, field, valuesOf } from './field.ts';
+import { assertArrived, assertRefused, valuesOf } from './arrived.ts';
+import { as, field } from './field.ts';
 
 const said = [
   ...[

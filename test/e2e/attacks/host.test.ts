@@ -1,7 +1,8 @@
 /** The host in spellings that only some servers take for the same, and hosts that are named in two places. */
 import assert from 'node:assert/strict';
 import { rawRequest } from '../../http/gateway/upstream.ts';
-import { as, assertArrived, assertRefused, field, valuesOf } from './field.ts';
+import { assertArrived, assertRefused, valuesOf } from './arrived.ts';
+import { as, field } from './field.ts';
 
 const to = (...hosts: string[]) => ({ headers: hosts.map((host) => `Host: ${host}`) });
 

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { claimsOf } from '../../claims.ts';
 import { ok } from '../../http/admin/staff.ts';
 import { rawRequest, sendRaw, statusOf } from '../../http/gateway/upstream.ts';
-import { as, assertArrived, assertRefused, field, valuesOf } from './field.ts';
+import { assertArrived, assertRefused, valuesOf } from './arrived.ts';
+import { as, field } from './field.ts';
 
 const forged = (id: string) => ({
   ...{

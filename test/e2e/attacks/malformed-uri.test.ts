@@ -1,6 +1,7 @@
 /** Targets that are none: what cannot be decoded is not passed on undecoded. */
 import { rawRequest } from '../../http/gateway/upstream.ts';
-import { as, assertArrived, assertRefused, field } from './field.ts';
+import { assertArrived, assertRefused } from './arrived.ts';
+import { as, field } from './field.ts';
 
 /** No UTF-8, for one reason or another: stray, overlong, half a pair, beyond Unicode, cut off. */
 const notUtf8 = [

@@ -1,7 +1,8 @@
 /** Methods that the gateway and the upstream could disagree on. */
 import assert from 'node:assert/strict';
 import { rawRequest } from '../../http/gateway/upstream.ts';
-import { assertArrived, assertRefused, field } from './field.ts';
+import { assertArrived, assertRefused } from './arrived.ts';
+import { field } from './field.ts';
 
 const names = ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'X-Method'];
 

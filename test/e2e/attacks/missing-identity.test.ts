@@ -1,8 +1,9 @@
 /** Identity headers that the gateway has nothing to say in, so that what the client sent under their name is left. */
 import assert from 'node:assert/strict';
 import { rawRequest, sendRaw, statusOf } from '../../http/gateway/upstream.ts';
+import { assertArrived, valuesOf } from './arrived.ts';
 import { asking } from './asking.ts';
-import { as, assertArrived, field, valuesOf } from './field.ts';
+import { as, field } from './field.ts';
 
 const names = ['Castellan-Assertion', 'Castellan-Principal', 'Castellan-Roles', 'Castellan-Email'];
 const forged = names.map((name) => `${name}: forged`);

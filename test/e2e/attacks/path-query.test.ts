@@ -1,6 +1,7 @@
 /** Queries that are taken for a part of the path, and queries that are read in two ways. */
 import { rawRequest } from '../../http/gateway/upstream.ts';
-import { as, assertArrived, assertRefused, field } from './field.ts';
+import { assertArrived, assertRefused } from './arrived.ts';
+import { as, field } from './field.ts';
 
 describe('a query in a path rule (GHSA-7rh7-c77v-6434)', () => {
   before(field);

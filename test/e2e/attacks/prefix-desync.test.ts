@@ -1,6 +1,7 @@
 /** A prefix that is matched in one form and passed on in another. */
 import { rawRequest } from '../../http/gateway/upstream.ts';
-import { as, assertArrived, assertRefused, field } from './field.ts';
+import { assertArrived, assertRefused } from './arrived.ts';
+import { as, field } from './field.ts';
 
 describe('prefix desync (GHSA-6jwx-7vp4-9847)', () => {
   before(field);

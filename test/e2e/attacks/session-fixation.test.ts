@@ -9,7 +9,8 @@ import {
   statusOf,
   type Upstream,
 } from '../../http/gateway/upstream.ts';
-import { as, assertRefused, field } from './field.ts';
+import { assertRefused } from './arrived.ts';
+import { as, field } from './field.ts';
 
 describe('session fixation (GHSA-f24x-5g9q-753f)', () => {
   let upstream: Upstream;

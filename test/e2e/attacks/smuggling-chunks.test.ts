@@ -5,7 +5,8 @@ import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { withClaims } from '../../claims.ts';
 import { rawRequest } from '../../http/gateway/upstream.ts';
-import { assertArrived, assertRefused, type Field, field, type Outcome } from './field.ts';
+import { assertArrived, assertRefused, type Outcome } from './arrived.ts';
+import { type Field, field } from './field.ts';
 import { hidden, keeping, TE } from './smuggled.ts';
 
 /** Both arrived, each as one request with a body of one meaning: whoever reads the bytes strictly or laxly finds two. */

@@ -1,7 +1,8 @@
 /** Request smuggling: bytes that one server takes for a body and the next for a request. */
 import assert from 'node:assert/strict';
 import { rawRequest } from '../../http/gateway/upstream.ts';
-import { assertRefused, field } from './field.ts';
+import { assertRefused } from './arrived.ts';
+import { field } from './field.ts';
 import { hidden, keeping, TE } from './smuggled.ts';
 
 async function refuse(cases: readonly (readonly string[])[], after: string): Promise<void> {

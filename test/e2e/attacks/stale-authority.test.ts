@@ -12,8 +12,9 @@ import {
   usersPath,
 } from '../../http/admin/staff.ts';
 import { addRoutes, routesPath } from '../../http/gateway/upstream.ts';
-import { as, type Field, field, keptConnection } from './field.ts';
+import { as, type Field, field } from './field.ts';
 import type { Front } from './in-front.ts';
+import { keptConnection } from './kept-connection.ts';
 
 interface Setting extends Field {
   id: string;

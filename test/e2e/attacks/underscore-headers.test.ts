@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { claimsOf } from '../../claims.ts';
 import { fresh } from '../../http/admin/staff.ts';
 import { addRoutes, rawRequest, sendRaw, startUpstream } from '../../http/gateway/upstream.ts';
-import { as, assertArrived, field, valuesOf } from './field.ts';
+import { assertArrived, valuesOf } from './arrived.ts';
+import { as, field } from './field.ts';
 
 const ours = [
   'Castellan-Assertion',
