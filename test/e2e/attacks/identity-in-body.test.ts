@@ -1,10 +1,13 @@
 /** Who asks, and about what, said in a body. */
 import assert from 'node:assert/strict';
 import { claimsOf } from '../../claims.ts';
-import { ok } from '../../http/admin/staff.ts';
-import { rawRequest, sendRaw, statusOf } from '../../http/gateway/upstream.ts';
+import { Client } from '../../harness.ts';
+import { keysPath } from '../../http/admin/keys.ts';
+import { ok, usersPath } from '../../http/admin/staff.ts';
+import { rawRequest } from '../../http/gateway/upstream.ts';
 import { assertArrived, assertRefused, valuesOf } from './arrived.ts';
 import { as, field } from './field.ts';
+import { everyWay } from './ways.ts';
 
 const forged = (id: string) => ({
   ...{
@@ -109,26 +112,36 @@ describe('identity in the body (CVE-2025-61928)', () => {
   });
 
   it('at the endpoints of Castellan it makes no key, no session and no change for anybody else', async () => {
-    const { gateway, user, keeper } = await field();
-    const post = async (target: string, method: string, headers: string[]) => {
-      const body = JSON.stringify({
-        name: 'mine',
-        roles: ['keeper'],
-        firstName: 'Eve',
-        ...forged(keeper.id),
-      });
-      const all = [...headers, 'Content-Type: application/json', `Content-Length: ${body.length}`];
-      return statusOf(await sendRaw(gateway.url, rawRequest(target, { method, headers: all, body })));
-    };
-    for (const [target, method] of [
-      ['/api/v1/admin/api-keys', 'POST'],
-      ['/api/v1/me', 'PATCH'],
-      ['/api/v1/me/sessions', 'DELETE'],
-      ['/api/v1/auth/logout', 'POST'],
-    ] as const)
-      assert.equal(await post(target, method, []), 401, target);
-    assert.equal(await post('/api/v1/admin/api-keys', 'POST', [as(user.client)]), 403);
-    assert.equal(await post('/api/v1/me', 'PATCH', [as(user.client)]), 400);
-    ok(await keeper.client.get('/api/v1/me'));
+    const { user, keeper } = await field();
+    const body = JSON.stringify({
+      name: 'mine',
+      roles: ['keeper'],
+      firstName: 'Eve',
+      ...forged(keeper.id),
+    });
+    for (const { name, gateway, root, send } of await everyWay()) {
+      const sent = async (target: string, method: string, headers: string[]) => {
+        const all = [...headers, 'Content-Type: application/json', `Content-Length: ${body.length}`];
+        const { status, arrived } = await send(rawRequest(target, { method, headers: all, body }));
+        assert.deepEqual(arrived, [], `${name} ${target}`);
+        return status;
+      };
+      const stateNow = async () => [
+        ok(await root.get(`${usersPath}/${keeper.id}`)).body,
+        ok(await root.get(keysPath)).body,
+        ok(await new Client(gateway.url, keeper.client.token).get('/api/v1/me/sessions')).body.items.length,
+      ];
+      const before = await stateNow();
+      for (const [target, method] of [
+        [keysPath, 'POST'],
+        ['/api/v1/me', 'PATCH'],
+        ['/api/v1/me/sessions', 'DELETE'],
+        ['/api/v1/auth/logout', 'POST'],
+      ] as const)
+        assert.equal(await sent(target, method, []), 401, `${name} ${target}`);
+      assert.equal(await sent(keysPath, 'POST', [as(user.client)]), 403, name);
+      assert.equal(await sent('/api/v1/me', 'PATCH', [as(user.client)]), 400, name);
+      assert.deepEqual(await stateNow(), before, name);
+    }
   });
 });

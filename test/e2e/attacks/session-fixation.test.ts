@@ -1,16 +1,10 @@
 /** Sessions that somebody else chose, or holds on to. */
 import assert from 'node:assert/strict';
 import { fresh, sessionOf } from '../../http/admin/staff.ts';
-import {
-  addRoutes,
-  rawRequest,
-  sendRaw,
-  startUpstream,
-  statusOf,
-  type Upstream,
-} from '../../http/gateway/upstream.ts';
+import { addRoutes, rawRequest, sendRaw, startUpstream, type Upstream } from '../../http/gateway/upstream.ts';
 import { assertRefused } from './arrived.ts';
 import { as, field } from './field.ts';
+import { everyWay, type Way } from './ways.ts';
 
 describe('session fixation (GHSA-f24x-5g9q-753f)', () => {
   let upstream: Upstream;
@@ -28,40 +22,22 @@ describe('session fixation (GHSA-f24x-5g9q-753f)', () => {
   after(() => upstream.close());
 
   it('a login is a session of its own, whatever token came with it, and the one that came is over', async () => {
-    const { gateway, attack, user } = await field();
-    const body = JSON.stringify({ email: 'author@example.com', password: 'authorpass' });
-    const login = async (headers: string[]) => {
-      const all = [...headers, 'Content-Type: application/json', `Content-Length: ${body.length}`];
-      const answer = await sendRaw(
-        gateway.url,
-        rawRequest('/api/v1/auth/login', { method: 'POST', headers: all, body }),
-      );
-      assert.equal(statusOf(answer), 200, answer);
-      const [, token = ''] = /set-cookie: castellan=(cst_[\w-]{43});/i.exec(answer) ?? [];
-      assert.ok(token, answer);
-      return token;
-    };
-    const chosen = `cst_${'A'.repeat(43)}`;
-    const first = await login([`Cookie: castellan=${chosen}`]);
-    assert.notEqual(first, chosen);
-    assertRefused(
-      await attack(rawRequest('/files/a', { headers: [`Cookie: castellan=${chosen}`] })),
-      'a token that was chosen',
-      401,
-    );
-    const second = await login([`Cookie: castellan=${first}`]);
-    assert.notEqual(second, first);
-    assertRefused(
-      await attack(rawRequest('/files/a', { headers: [`Cookie: castellan=${first}`] })),
-      'the session before',
-      401,
-    );
-    const third = await sessionOf(gateway, user.id);
-    assert.notEqual(await login([as(third)]), third.token);
-    assert.equal(
-      (await attack(rawRequest('/files/a', { headers: [`Cookie: castellan=${second}`] }))).status,
-      200,
-    );
+    const { user } = await field();
+    for (const way of await everyWay()) {
+      const login = async (header: string) => {
+        const token = await logInBy(way, [header]);
+        assert.equal(header.includes(token), false, way.name);
+        return token;
+      };
+      const chosen = `cst_${'A'.repeat(43)}`;
+      const first = await login(cookie(chosen));
+      await isNobody(way, chosen);
+      const second = await login(cookie(first));
+      await isNobody(way, first);
+      await login(as(await sessionOf(way.gateway, user.id)));
+      const { status, arrived } = await way.send(rawRequest('/files/a', { headers: [cookie(second)] }));
+      assert.deepEqual([status, arrived.length], [200, 1], way.name);
+    }
   });
 
   it('a token is taken from its header and its cookie, and from no link that somebody could send', async () => {
@@ -120,15 +96,16 @@ describe('session fixation (GHSA-f24x-5g9q-753f)', () => {
       );
     }
     told = ['castellan=cst_x'];
-    assert.doesNotMatch(await sendRaw(gateway.url, rawRequest(path)), /set-cookie/i);
+    for (const { url } of [gateway, ...fronts.all])
+      assert.doesNotMatch(await sendRaw(url, rawRequest(path)), /set-cookie/i);
   });
 
   it('a session is not handed on to an upstream, which could use it elsewhere; other cookies are, byte by byte', async () => {
     const { attack, user } = await field();
     const { token } = user.client;
-    const cookie = `a="q=1"; b=x==; castellan=${token}; c=%41; __Host-castellan=${token}; castellan2=d`;
+    const cookies = `a="q=1"; b=x==; castellan=${token}; c=%41; __Host-castellan=${token}; castellan2=d`;
     for (const target of ['/open/a', '/files/a']) {
-      const { arrived, heard } = await attack(rawRequest(target, { headers: [`Cookie: ${cookie}`] }));
+      const { arrived, heard } = await attack(rawRequest(target, { headers: [`Cookie: ${cookies}`] }));
       assert.equal(arrived.length, 1);
       assert.match(heard, /\r\ncookie: a="q=1"; b=x==; c=%41; castellan2=d\r\n/i);
       assert.equal(heard.includes(token ?? ''), false);
@@ -138,22 +115,38 @@ describe('session fixation (GHSA-f24x-5g9q-753f)', () => {
   });
 
   it('a session that was ended stays ended when its cookie is sent again', async () => {
-    const { gateway, attack } = await field();
-    const body = JSON.stringify({ email: 'author@example.com', password: 'authorpass' });
-    const headers = ['Content-Type: application/json', `Content-Length: ${body.length}`];
-    const answer = await sendRaw(
-      gateway.url,
-      rawRequest('/api/v1/auth/login', { method: 'POST', headers, body }),
-    );
-    const [, token = ''] = /set-cookie: castellan=([^;]+);/i.exec(answer) ?? [];
-    const cookie = `Cookie: castellan=${token}`;
-    assert.equal((await attack(rawRequest('/files/a', { headers: [cookie] }))).status, 200);
-    const out = await sendRaw(
-      gateway.url,
-      rawRequest('/api/v1/auth/logout', { method: 'POST', headers: [cookie] }),
-    );
-    assert.equal(statusOf(out), 204);
-    assert.match(out, /set-cookie: castellan=;/i);
-    assertRefused(await attack(rawRequest('/files/a', { headers: [cookie] })), 'a session that is over', 401);
+    for (const way of await everyWay()) {
+      const token = await logInBy(way);
+      const request = rawRequest('/files/a', { headers: [cookie(token)] });
+      const { status, arrived } = await way.send(request);
+      assert.deepEqual([status, arrived.length], [200, 1], way.name);
+      const out = await way.send(
+        rawRequest('/api/v1/auth/logout', { method: 'POST', headers: [cookie(token)] }),
+      );
+      assert.deepEqual([out.status, out.arrived], [204, []], way.name);
+      assert.match(out.answer, /set-cookie: castellan=;/i);
+      await isNobody(way, token);
+    }
   });
 });
+
+const cookie = (token: string) => `Cookie: castellan=${token}`;
+
+/** The token of a new session, asked for with these headers. */
+async function logInBy({ name, send }: Way, headers: readonly string[] = []): Promise<string> {
+  const body = JSON.stringify({ email: 'author@example.com', password: 'authorpass' });
+  const all = [...headers, 'Content-Type: application/json', `Content-Length: ${body.length}`];
+  const { status, answer, arrived } = await send(
+    rawRequest('/api/v1/auth/login', { method: 'POST', headers: all, body }),
+  );
+  assert.deepEqual([status, arrived], [200, []], `${name}: ${answer}`);
+  const [, token = ''] = /set-cookie: castellan=(cst_[\w-]{43});/i.exec(answer) ?? [];
+  assert.ok(token, answer);
+  return token;
+}
+
+/** Whoever sends this token is told so, and the upstream hears nothing of it. */
+async function isNobody({ name, send }: Way, token: string): Promise<void> {
+  const { status, answer, arrived } = await send(rawRequest('/files/a', { headers: [cookie(token)] }));
+  assert.deepEqual([status, arrived], [401, []], `${name}: ${answer}`);
+}

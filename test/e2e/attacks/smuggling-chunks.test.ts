@@ -8,6 +8,7 @@ import { rawRequest } from '../../http/gateway/upstream.ts';
 import { assertArrived, assertRefused, type Outcome } from './arrived.ts';
 import { type Field, field } from './field.ts';
 import { hidden, keeping, TE } from './smuggled.ts';
+import { everyWay } from './ways.ts';
 
 /** Both arrived, each as one request with a body of one meaning: whoever reads the bytes strictly or laxly finds two. */
 async function assertTwo({ attack }: Field, bytes: Buffer, body: string): Promise<Outcome> {
@@ -67,19 +68,23 @@ describe('request smuggling in chunks', () => {
   });
 
   it('a body that breaks off, or goes on as no chunk, is never a whole one for the upstream', async () => {
-    const { gateway, upstream } = await field();
-    for (const rest of ['0x2\r\n{}\r\n0\r\n\r\n', '\n0\n\n', undefined]) {
-      const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1').on('error', () => {});
-      const arriving = once(upstream.server, 'request');
-      socket.write(keeping([TE], '2\r\n{}\r\n'));
-      const [request] = (await arriving) as [IncomingMessage];
-      const over = new Promise((resolve) => request.once('close', resolve));
-      if (rest === undefined) socket.destroy();
-      else socket.write(rest + hidden);
-      await over;
-      assert.equal(request.complete, false, JSON.stringify(rest));
-      socket.destroy();
-    }
+    const { upstream } = await field();
+    for (const { name, url } of await everyWay())
+      for (const rest of ['0x2\r\n{}\r\n0\r\n\r\n', '\n0\n\n', undefined]) {
+        const count = upstream.seen.length;
+        const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {});
+        const closed = new Promise((resolve) => socket.once('close', resolve));
+        const arriving = once(upstream.server, 'request');
+        socket.write(keeping([TE], '2\r\n{}\r\n'));
+        const [request] = (await arriving) as [IncomingMessage];
+        const over = new Promise((resolve) => request.once('close', resolve));
+        if (rest === undefined) socket.destroy();
+        else socket.resume().write(rest + hidden);
+        await over;
+        assert.equal(request.complete, false, `${name}: ${JSON.stringify(rest)}`);
+        await closed;
+        assert.equal(upstream.seen.length, count, `${name}: ${JSON.stringify(rest)} hid another`);
+      }
   });
 
   it('what follows a body is a request of its own, and chunks are sent on anew, without their extensions', async () => {

@@ -5,6 +5,7 @@ import { fresh } from '../../http/admin/staff.ts';
 import { addRoutes, rawRequest, sendRaw, startUpstream } from '../../http/gateway/upstream.ts';
 import { assertArrived, valuesOf } from './arrived.ts';
 import { as, field } from './field.ts';
+import { everyWay } from './ways.ts';
 
 const ours = [
   'Castellan-Assertion',
@@ -98,16 +99,18 @@ describe('underscore headers (CVE-2025-64484)', () => {
   });
 
   it('an upstream says none of them to the client either: a proxy before would believe it', async () => {
-    const { gateway, root } = await field();
     const lying = await startUpstream((_req, res) => {
       for (const name of [...ours, 'castellan_roles']) res.setHeader(name, 'forged');
       res.end('{}');
     });
     const id = fresh('lying');
+    const { root } = await field();
     await addRoutes(root, [{ id, path: `/${id}`, public: true, upstream: lying.url }]);
-    const answer = await sendRaw(gateway.url, rawRequest(`/${id}`));
+    for (const { name, url } of await everyWay()) {
+      const answer = await sendRaw(url, rawRequest(`/${id}`));
+      assert.match(answer, /^HTTP\/1\.1 200/, name);
+      assert.doesNotMatch(answer, /forged/, name);
+    }
     await lying.close();
-    assert.match(answer, /^HTTP\/1\.1 200/);
-    assert.doesNotMatch(answer, /forged/);
   });
 });
