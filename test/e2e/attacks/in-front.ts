@@ -27,23 +27,31 @@ const files = { nginx: 'in-front/nginx.conf', caddy: 'in-front/Caddyfile' } as c
 
 export async function openFronts({ databaseUrl, services }: TestGateway): Promise<Fronts> {
   const node = await startGateway({ databaseUrl, env: { TRUSTED_PROXIES: '127.0.0.1' } });
-  const started = await Promise.all(
-    (['nginx', 'caddy'] as const).map(async (name) => {
-      const proxy = await startProxy(name, { file: files[name], castellan: node.url });
-      return proxy ? [{ name, ...proxy }] : [];
-    }),
-  );
-  const all = started.flat();
+  const { all, stop } = await startFronts(node);
   const isThere = async () => node.services.live.snapshot.revision >= services.live.snapshot.revision;
   return {
     node,
     all,
     haveCaughtUp: () => eventually('the node behind the proxies has caught up', isThere),
     close: async () => {
-      await Promise.all(all.map(({ stop }) => stop()));
+      await stop();
       await node.close();
     },
   };
+}
+
+/** Those that are installed, before this node. */
+export async function startFronts({
+  url,
+}: Pick<TestGateway, 'url'>): Promise<{ all: Front[]; stop(): Promise<unknown> }> {
+  const started = await Promise.all(
+    (['nginx', 'caddy'] as const).map(async (name) => {
+      const proxy = await startProxy(name, { file: files[name], castellan: url });
+      return proxy ? [{ name, ...proxy }] : [];
+    }),
+  );
+  const all = started.flat();
+  return { all, stop: () => Promise.all(all.map(({ stop }) => stop())) };
 }
 
 /** No proxy that answers is quiet for so long in between; one that still waits for more of a body says nothing at all. */

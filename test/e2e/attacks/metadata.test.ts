@@ -13,6 +13,7 @@ import {
   statusOf,
   type Upstream,
 } from '../../http/gateway/upstream.ts';
+import { startFronts } from './in-front.ts';
 
 const spellings = [
   ...['http://169.254.169.254', 'https://169.254.169.254', 'http://2852039166', 'http://0xa9fea9fe'],
@@ -58,22 +59,36 @@ describe('SSRF to metadata', () => {
     }
   }
 
-  it('a route that leads there is refused when it is written, imported or tried, in every spelling', async () => {
-    for (const target of spellings) {
-      const written = await root.post(routesPath, route({ path: '/meta', upstream: target }));
-      assertProblem(written, 422, 'policy_invalid', '/upstream');
-      assert.match(written.body.detail, /UPSTREAM_HOSTS/);
+  /** To a node alone, and through the real proxies before it. */
+  async function byEveryWay(node: TestGateway, work: (url: string) => Promise<void>): Promise<void> {
+    const { all, stop } = await startFronts(node);
+    try {
+      for (const { url } of [node, ...all]) await work(url);
+    } finally {
+      await stop();
     }
-    const [target = ''] = spellings;
-    const targets = [upstream.url, target];
-    const several = await root.post(routesPath, route({ path: '/meta', upstream: { targets } }));
-    assertProblem(several, 422, 'policy_invalid', '/upstream/targets/1');
-    const document = { version: 1, routes: [route({ path: '/meta', upstream: target })] };
-    for (const query of ['mode=merge', 'mode=merge&dryRun=true']) {
-      const imported = await root.post(`/api/v1/admin/policy/import?${query}`, document);
-      assertProblem(imported, 422, 'policy_invalid', '/routes/0/upstream');
-    }
-  });
+  }
+
+  it('a route that leads there is refused when it is written, imported or tried, in every spelling', () =>
+    byEveryWay(gateway, async (url) => {
+      const asked = async (path: string, content: object, pointer: string) => {
+        const body = JSON.stringify(content);
+        const framing = ['Content-Type: application/json', `Content-Length: ${body.length}`];
+        const headers = [`Authorization: Bearer ${root.token}`, ...framing];
+        const answer = await sendRaw(url, rawRequest(path, { method: 'POST', headers, body }));
+        assert.equal(statusOf(answer), 422, answer);
+        assert.match(answer, /"code":"policy_invalid".*UPSTREAM_HOSTS/, answer);
+        assert.ok(answer.includes(`"pointer":"${pointer}"`), answer);
+      };
+      for (const target of spellings)
+        await asked(routesPath, route({ path: '/meta', upstream: target }), '/upstream');
+      const [target = ''] = spellings;
+      const targets = [upstream.url, target];
+      await asked(routesPath, route({ path: '/meta', upstream: { targets } }), '/upstream/targets/1');
+      const document = { version: 1, routes: [route({ path: '/meta', upstream: target })] };
+      for (const query of ['mode=merge', 'mode=merge&dryRun=true'])
+        await asked(`/api/v1/admin/policy/import?${query}`, document, '/routes/0/upstream');
+    }));
 
   it('only what UPSTREAM_HOSTS lists is taken, by name, address and port', async () => {
     const { port } = new URL(upstream.url);
@@ -98,7 +113,16 @@ describe('SSRF to metadata', () => {
         // Where an address is listed, what a name resolves to decides.
         { id: 'named', path: '/named', public: true, upstream: `http://localhost:${port}` },
       ]);
-      for (const path of ['/listed', '/spelt', '/named']) ok(await anonymousClient(node).get(path));
+      await byEveryWay(node, async (url) => {
+        for (const path of ['/listed', '/spelt', '/named']) {
+          const count = upstream.seen.length;
+          assert.equal(statusOf(await sendRaw(url, rawRequest(path))), 200);
+          assert.deepEqual(
+            upstream.seen.slice(count).map((seen) => seen.url),
+            [path],
+          );
+        }
+      });
     });
   });
 
@@ -124,10 +148,14 @@ describe('SSRF to metadata', () => {
     ]);
     const before = connections;
     await nodeWith('10.0.0.0/8', async (node, admin) => {
-      for (const path of ['/old', '/old-name'])
-        assertProblem(await anonymousClient(node).get(path), 502, 'bad_gateway');
-      assert.equal(await upgradeAt(node, '/old'), 502);
-      assert.equal(statusOf(await sendRaw(node.url, rawRequest('/old'))), 502);
+      await byEveryWay(node, async (url) => {
+        for (const path of ['/old', '/old-name']) {
+          const answer = await sendRaw(url, rawRequest(path));
+          assert.equal(statusOf(answer), 502);
+          assert.match(answer, /"code":"bad_gateway"/);
+        }
+        assert.equal(await upgradeAt(url, '/old'), 502);
+      });
       assert.match(
         node.logged(),
         /nothing is sent to http:\/\/127\.0\.0\.1:\d+ by the route old: .*UPSTREAM_HOSTS/,
@@ -148,7 +176,7 @@ describe('SSRF to metadata', () => {
     assert.equal(connections, before);
   });
 
-  async function upgradeAt({ url }: TestGateway, path: string): Promise<number> {
+  async function upgradeAt(url: string, path: string): Promise<number> {
     const { hostname, port } = new URL(url);
     const socket = connect(Number(port), hostname).setEncoding('latin1');
     socket.write(`GET ${path} HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);

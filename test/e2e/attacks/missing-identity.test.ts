@@ -27,6 +27,7 @@ describe('missing identity header (CVE-2026-30851)', () => {
     }
   });
 
+  // What is answered to a real proxy, nobody sees but that proxy: what it makes of it for the upstream is the case above.
   it('every answer to a proxy has each of them once, empty where there is nothing to say', async () => {
     const { fronts, user } = await field();
     for (const [target, headers, status] of [
