@@ -2,7 +2,7 @@
 
 import type { Principal } from '../policy/ability.ts';
 import { canonicalName, type EntityName, entityNamed, referenceTo } from '../policy/entity.ts';
-import { bindNames, entityColumns, namesGiven, type StoredEntity } from '../policy/entity-store.ts';
+import { bindNames, entityColumns, type StoredEntity, withAbove } from '../policy/entity-store.ts';
 import type { Facts } from '../policy/matcher.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
@@ -52,14 +52,9 @@ export async function readEntities(
   };
 }
 
-/** `OFFSET 0`: looked up by index, name by name. The planner cannot know how few they are, and would read whole tables. */
-const withAncestors = `
-  WITH RECURSIVE above AS (
-    SELECT given.type, given.id FROM ${namesGiven}
-    UNION SELECT p.parent_type, p.parent_id FROM above a CROSS JOIN LATERAL (
-      SELECT parent_type, parent_id FROM entity_parents WHERE (type, id) = (a.type, a.id) OFFSET 0
-    ) p
-  ) SELECT found.* FROM above a CROSS JOIN LATERAL (
+/** By index again, not by reading whole tables. */
+const withAncestors = `${withAbove}
+  SELECT found.* FROM above a CROSS JOIN LATERAL (
     SELECT ${entityColumns} FROM entities e WHERE (e.type, e.id) = (a.type, a.id) OFFSET 0
   ) found`;
 

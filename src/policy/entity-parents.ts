@@ -1,7 +1,7 @@
 /** What entities lie in: that parents are there, how they are written, and that nothing lies in itself. */
 import type { Transaction } from '../storage/postgres.ts';
 import { type Entity, type EntityName, entityNamed, referenceTo } from './entity.ts';
-import { bindNames, inBatches, namesGiven } from './entity-store.ts';
+import { bindNames, inBatches, namesGiven, withAbove } from './entity-store.ts';
 
 /** That one entity is a parent of another. */
 export interface Parenthood {
@@ -41,24 +41,31 @@ const insertParents = `
   INSERT INTO entity_parents (type, id, parent_type, parent_id)
   SELECT edge ->> 0, edge ->> 1, edge ->> 2, edge ->> 3 FROM jsonb_array_elements(?::jsonb) AS given (edge)`;
 
-/** The way from one of these entities over parents back to itself, where there is one. For whoever holds the policy lock. */
-export async function findCycle(
-  trx: Transaction,
-  names: readonly EntityName[],
-): Promise<string[] | undefined> {
-  const parentsOf = new Map<string, string[]>();
-  const { rows }: { rows: { child: string; parent: string }[] } = await trx.raw(
-    `WITH RECURSIVE above AS (
-       SELECT p.* FROM entity_parents p JOIN ${namesGiven} USING (type, id)
-       UNION SELECT p.* FROM entity_parents p JOIN above a ON (p.type, p.id) = (a.parent_type, a.parent_id)
-     ) SELECT type || ':' || id AS child, parent_type || ':' || parent_id AS parent FROM above`,
+/** Where an entity stands: the roles that it gives to what lies below, and what it lies in itself. */
+export type Place = Pick<Entity, 'type' | 'id' | 'roles' | 'parents'>;
+
+/** Those of these names and all above them, each once; of a name that is no entity, a place with nothing. */
+export async function readPlacesAbove(trx: Transaction, references: Iterable<string>): Promise<Place[]> {
+  const names = [...references].map(entityNamed);
+  if (names.length === 0) return [];
+  const { rows } = await trx.raw(
+    `${withAbove} SELECT type, id,
+       ARRAY(SELECT role_key FROM entity_roles r WHERE (r.type, r.id) = (a.type, a.id)) AS roles,
+       ARRAY(SELECT parent_type || ':' || parent_id FROM entity_parents p WHERE (p.type, p.id) = (a.type, a.id)) AS parents
+     FROM above a`,
     bindNames(names),
   );
-  for (const { child, parent } of rows) {
-    const known = parentsOf.get(child);
-    if (known) known.push(parent);
-    else parentsOf.set(child, [parent]);
-  }
+  return rows;
+}
+
+/**
+ * The way from one of these entities, which are written as they are here, over parents back to itself, where there is one;
+ * what lies above them is read once. For whoever holds the policy lock.
+ */
+export async function findCycle(trx: Transaction, moved: readonly Entity[]): Promise<string[] | undefined> {
+  const parentsOf = new Map(moved.map((entity) => [referenceTo(entity), entity.parents]));
+  const others = new Set(moved.flatMap(({ parents }) => parents).filter((parent) => !parentsOf.has(parent)));
+  for (const place of await readPlacesAbove(trx, others)) parentsOf.set(referenceTo(place), place.parents);
   return cycleIn(parentsOf);
 }
 

@@ -24,6 +24,18 @@ export function bindNames(names: readonly EntityName[]): [string[], string[]] {
   return [names.map(({ type }) => type), names.map(({ id }) => id)];
 }
 
+/**
+ * `above`: the rows of these names and of all that lies above them, as SQL. `OFFSET 0`: looked up by index, name by name.
+ * The planner cannot know how few they are, and would read whole tables.
+ */
+export const withAbove = `
+  WITH RECURSIVE above AS (
+    SELECT given.type, given.id FROM ${namesGiven}
+    UNION SELECT p.parent_type, p.parent_id FROM above a CROSS JOIN LATERAL (
+      SELECT parent_type, parent_id FROM entity_parents WHERE (type, id) = (a.type, a.id) OFFSET 0
+    ) p
+  )`;
+
 /** The entities of these names, as many as there are. */
 export async function findEntities(
   db: Database | Transaction,
