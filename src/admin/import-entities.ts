@@ -4,10 +4,11 @@ import { resourceOf } from '../decision/access-request.ts';
 import { accessDenied } from '../decision/decision.ts';
 import { ENTITY_RESOURCE, entityAttributes } from '../decision/entities.ts';
 import type { GuardedCall } from '../enforcement/access.ts';
+import { isAlways } from '../policy/ability.ts';
 import { changedKeys } from '../policy/diff.ts';
 import { type Entity, referenceTo } from '../policy/entity.ts';
 import type { EntityDiff } from '../policy/entity-store.ts';
-import { ANY_TYPE } from '../policy/policy.ts';
+import { ANY_TYPE, type ResourceType } from '../policy/policy.ts';
 import { type GivenEntity, putEntities } from '../policy/put-entities.ts';
 import { readEntityDocument, readEntityLines } from '../policy/read-entities.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
@@ -79,15 +80,18 @@ async function requireEntityActions(
   diff: EntityDiff,
 ): Promise<void> {
   const type = snapshot.types.get(ENTITY_RESOURCE);
-  const isByField = rulesAboutFields(snapshot);
+  const { byField, byEntity } = whatRulesAsk(snapshot, type);
+  const decided = new Set<string>();
   for (const [index, { action, entity, fields }] of actionsIn(diff).entries()) {
+    if (decided.has(action)) continue;
     // A hundred thousand decisions at a stretch would keep everybody else waiting.
     if (index % DECIDED_AT_ONCE === DECIDED_AT_ONCE - 1) await nextTurn();
     const resource = type && resourceOf(type, entityAttributes(entity));
     const request = resource && { principal, action: { name: action }, resource, context };
     const decision = request && (await decisions.decide(snapshot, request, 'denied'));
     if (decision?.allow) {
-      if (isByField) await gatekeeper.requireFields({ snapshot, request }, fields);
+      if (byField) await gatekeeper.requireFields({ snapshot, request }, fields());
+      if (!byField && !byEntity) decided.add(action);
       continue;
     }
     throw accessDenied(
@@ -102,28 +106,36 @@ async function requireEntityActions(
   }
 }
 
-/** Whether any rule about entities is about some of their fields: else each allow is of all, and need not be asked for them. */
-function rulesAboutFields({ rules }: Snapshot): boolean {
-  return [...rules.values()].some(
-    ({ fields, subjects }) => fields && (subjects.includes(ENTITY_RESOURCE) || subjects.includes(ANY_TYPE)),
+/**
+ * Whether any rule about entities is about some of their fields: else each allow is of all, and need not be asked for them.
+ * And whether the answer can differ from one entity to another: else who may do it to one may to all.
+ */
+function whatRulesAsk({ rules }: Snapshot, type: ResourceType | undefined) {
+  const about = [...rules.values()].filter(
+    ({ subjects }) => subjects.includes(ENTITY_RESOURCE) || subjects.includes(ANY_TYPE),
   );
+  const isByRules = type?.evaluator === 'casl' && type.shadow === undefined;
+  return {
+    byField: about.some(({ fields }) => fields),
+    byEntity: !isByRules || about.some(({ condition }) => !isAlways(condition)),
+  };
 }
 
 interface Asked {
   action: string;
   entity: Entity;
   /** Those that it writes. */
-  fields: string[];
+  fields(): string[];
 }
 
 function actionsIn({ added, changed, removed }: EntityDiff): Asked[] {
   return [
-    ...added.map((entity) => ({ action: 'create', entity, fields: writtenIn(NOTHING, entity) })),
+    ...added.map((entity) => ({ action: 'create', entity, fields: () => writtenIn(NOTHING, entity) })),
     ...changed.flatMap(({ before, after }) => {
-      const fields = writtenIn(before, after);
+      const fields = () => writtenIn(before, after);
       return [before, after].map((entity) => ({ action: 'update', entity, fields }));
     }),
-    ...removed.map((entity) => ({ action: 'delete', entity, fields: [] })),
+    ...removed.map((entity) => ({ action: 'delete', entity, fields: () => [] })),
   ];
 }
 
