@@ -138,6 +138,7 @@ interface Holder {
 
 /** Of accounts, API keys and entities: what makes them stronger may come by another role, a rule of their own, or an attribute. */
 async function guardHolders(giver: Giver, change: Change, holders: readonly Holder[]): Promise<void> {
+  if (holders.length === 0) return;
   const { before, after } = change;
   const relevant = relevantPaths(before, after);
   const seen = new Set<string>();

@@ -53,8 +53,12 @@ export async function guardPublication(
   for (const { key } of made)
     await requireHolds(giver, before, rulesOfRole(after, key).flatMap(givesOrDenies), roleTarget(key));
   // Rules elsewhere that ask for roles mean something else for those who have these.
-  const asking = [...after.rules.values()].filter((rule) => readOfPrincipal(rule).includes('roles'));
-  for (const { key } of rewiredRoles(publication))
+  const rewired = rewiredRoles(publication);
+  const asking =
+    rewired.length > 0
+      ? [...after.rules.values()].filter((rule) => readOfPrincipal(rule).includes('roles'))
+      : [];
+  for (const { key } of rewired)
     await requireHolds(giver, before, asking.flatMap(takesOrGives), roleTarget(key));
   await guardDenies(giver, publication, trx);
 }

@@ -19,7 +19,7 @@ import type { Shaped } from '../policy/shape.ts';
 import type { Services } from '../services.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
 import { listReadable, type ReadablePage } from './list-readable.ts';
-import { changeQuery, etagOf, publishChange, requireVersion } from './publish-change.ts';
+import { changeQuery, etagOf, publishChange, requireVersionOf } from './publish-change.ts';
 import { admitted } from './under-lock.ts';
 
 type Collection = 'roles' | 'resourceTypes' | 'routes';
@@ -323,9 +323,8 @@ async function partUnderLock<Part extends object, Row extends PolicyRow>(
   name: string,
 ): Promise<Part> {
   const part = partsOf<Part>(policy, options).find((found) => options.nameOf(found) === name);
-  const row = await options.rows(trx).findOne(options.name, name);
-  if (!part || !row) throw new AppError('not_found');
-  requireVersion(call.req, row.version);
+  if (!part) throw new AppError('not_found');
+  await requireVersionOf(call.req, () => options.rows(trx).findOne(options.name, name));
   return part;
 }
 

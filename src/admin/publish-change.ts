@@ -74,7 +74,7 @@ export async function publishChange(services: Services, request: ChangeRequest):
       const giver = giverOf(services, req, planned.before);
       await guardPublication(giver, planned, trx);
       await guardIdentities(giver, planned);
-      await refuseLockOut(trx, planned.before, planned.after);
+      await refuseLockOut(trx, planned);
       await guard?.(planned);
       broken = await casesBrokenBy(services, planned);
       if (broken.length > 0 && !dryRun) await requireOverride(services, request, broken);
@@ -206,6 +206,17 @@ export function requireVersion(req: Request, version: number): void {
   const tags = header.split(',').map((tag) => tag.trim());
   if (!tags.includes(etagOf(version)))
     throw new AppError('stale_version', { message: `it is at version ${version} now; read it again` });
+}
+
+/** The same where the version is still to be read: only if it is asked for. Throws `not_found`, too. */
+export async function requireVersionOf(
+  req: Request,
+  read: () => PromiseLike<{ version: number } | undefined>,
+): Promise<void> {
+  if (req.headers['if-match'] === undefined) return;
+  const row = await read();
+  if (!row) throw new AppError('not_found');
+  requireVersion(req, row.version);
 }
 
 export function etagOf(version: number): string {

@@ -19,7 +19,7 @@ import type { Transaction } from '../storage/postgres.ts';
 import { impactOf } from './impact.ts';
 import { listReadable, type ReadablePage } from './list-readable.ts';
 import { withoutRowKeys, writtenKeys } from './policy-parts.ts';
-import { changeQuery, etagOf, publishChange, requireVersion } from './publish-change.ts';
+import { changeQuery, etagOf, publishChange, requireVersionOf } from './publish-change.ts';
 import { admitted } from './under-lock.ts';
 
 const path = '/api/v1/admin/rules';
@@ -333,8 +333,7 @@ async function ruleUnderLock(
   id: string,
 ): Promise<Rule> {
   const rule = policy.rules.find((found) => found.id === id);
-  const row = await RuleRow.query(trx).findById(id).select('version');
-  if (!rule || !row) throw new AppError('not_found');
-  requireVersion(req, row.version);
+  if (!rule) throw new AppError('not_found');
+  await requireVersionOf(req, () => RuleRow.query(trx).findById(id).select('version'));
   return rule;
 }

@@ -5,7 +5,7 @@ import { keepPolicyChangeable } from '../decision/lock-out.ts';
 import { findAccountFacts } from '../decision/principals.ts';
 import type { Admitted } from '../enforcement/gatekeeper.ts';
 import { AppError } from '../errors.ts';
-import { lockPolicy, snapshotInForce } from '../policy/publish.ts';
+import { snapshotUnderLock } from '../policy/publish.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Services } from '../services.ts';
 import { principalFor } from '../sessions/authenticate.ts';
@@ -32,8 +32,7 @@ export function changeDataUnderLock<T>(
   change: (trx: Transaction, snapshot: Snapshot) => Promise<T>,
 ): Promise<T> {
   return services.db.transaction(async (trx) => {
-    await lockPolicy(trx);
-    const snapshot = await snapshotInForce(trx, services.live);
+    const snapshot = await snapshotUnderLock(trx, services.live);
     await refreshCaller(services, req, trx, snapshot);
     return change(trx, snapshot);
   });

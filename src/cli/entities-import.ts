@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { countEntities } from '../admin/change-entity.ts';
 import { parseStrictJson } from '../http/strict-json.ts';
-import { lockPolicy, snapshotInForce } from '../policy/publish.ts';
+import { snapshotUnderLock } from '../policy/publish.ts';
 import type { GivenEntity } from '../policy/put-entities.ts';
 import { readEntityDocument, readEntityLines } from '../policy/read-entities.ts';
 import { type Command, jsonOption, printResult, UsageError } from './command.ts';
@@ -35,8 +35,7 @@ export const entitiesImport: Command = {
       progress.begin('opening the database');
       const diff = await withLiveDatabase((opened) =>
         opened.db.transaction(async (trx) => {
-          await lockPolicy(trx);
-          const snapshot = await snapshotInForce(trx, opened.live);
+          const snapshot = await snapshotUnderLock(trx, opened.live);
           const mode = modeOf(options);
           const written = await putByOperator(opened, { trx, snapshot, given, mode, progress });
           await auditByOperator(trx, 'castellan entities import', written, mode);

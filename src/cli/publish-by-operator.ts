@@ -49,7 +49,7 @@ export async function publishByOperator(
     author: { id: null, name: command },
     message: redactText(message),
     guard: async (planned, trx) => {
-      await refuseLockOut(trx, planned.before, planned.after);
+      await refuseLockOut(trx, planned);
       progress.begin('running the cases');
       broken = await casesBrokenBy(evaluators, planned);
       if (broken.length > 0 && !force && !change.dryRun) throw refusal(broken);

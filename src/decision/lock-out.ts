@@ -1,9 +1,10 @@
 /** The last account that can change the policy cannot be lost (design 4.8). */
 import { AppError } from '../errors.ts';
 import { type Ability, isAlways, makeAbility, type Principal } from '../policy/ability.ts';
+import type { PolicyDiff } from '../policy/diff.ts';
 import type { LivePolicy } from '../policy/live-policy.ts';
-import { ANY_ACTION, ANY_TYPE } from '../policy/policy.ts';
-import { lockPolicy, snapshotInForce } from '../policy/publish.ts';
+import { ANY_ACTION, ANY_TYPE, listOf } from '../policy/policy.ts';
+import { type Publication, snapshotUnderLock } from '../policy/publish.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
 import { type AccountFacts, accountFactColumnsAt, accountPrincipal } from './principals.ts';
@@ -21,8 +22,7 @@ export async function keepPolicyChangeable<T>(
   change: (trx: Transaction, snapshot: Snapshot) => Promise<T>,
 ): Promise<T> {
   return db.transaction(async (trx) => {
-    await lockPolicy(trx);
-    const snapshot = await snapshotInForce(trx, live);
+    const snapshot = await snapshotUnderLock(trx, live);
     const before = await timeline(trx, snapshot);
     const result = await change(trx, snapshot);
     for (const [atMs, can] of await timeline(trx, snapshot)) if (!can && couldAt(before, atMs)) refuse();
@@ -58,7 +58,8 @@ async function roleEnds(trx: Transaction, snapshot: Snapshot): Promise<number[]>
 }
 
 /** For a publication: throws `policy_locks_out` when it takes the policy from the last who could change it. */
-export async function refuseLockOut(trx: Transaction, before: Snapshot, after: Snapshot): Promise<void> {
+export async function refuseLockOut(trx: Transaction, { before, after, diff }: Publication): Promise<void> {
+  if (!mayLockOut(diff)) return;
   const own = [...instantsOf(after), ...instantsOf(before)];
   if (await someoneAlwaysCan(trx, after, own)) return;
   const ends = [...(await roleEnds(trx, before)), ...(await roleEnds(trx, after))];
@@ -66,6 +67,20 @@ export async function refuseLockOut(trx: Transaction, before: Snapshot, after: S
     if (await someoneCanChangePolicy(trx, after, atMs)) continue;
     if (await someoneCanChangePolicy(trx, before, atMs)) refuse();
   }
+}
+
+/** Whether a change is about anything that this goes by: rules about rules, who has them by what role, and what accounts are like. */
+function mayLockOut({ rules, roles, resourceTypes }: PolicyDiff): boolean {
+  const written = [
+    ...rules.added,
+    ...rules.removed,
+    ...rules.changed.flatMap(({ before, after }) => [before, after]),
+  ];
+  return (
+    [roles, resourceTypes].some(
+      ({ added, changed, removed }) => added.length + changed.length + removed.length > 0,
+    ) || written.some(({ subject }) => isAbout(listOf(subject)))
+  );
 }
 
 /** Now, and each instant at which a rule that matters here begins or ends: a right that runs out is lost then. */

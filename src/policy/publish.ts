@@ -7,7 +7,7 @@ import type { LivePolicy } from './live-policy.ts';
 import { type Collection, collections, nameOf, type Policy } from './policy.ts';
 import { writeRevision } from './revisions.ts';
 import type { Snapshot } from './snapshot.ts';
-import { currentRevision, loadPolicy, writeDiff } from './store.ts';
+import { loadPolicy, writeDiff } from './store.ts';
 
 export interface Author {
   id: string | null;
@@ -43,9 +43,11 @@ export interface Publication {
   diff: PolicyDiff;
 }
 
+const lock = `SELECT pg_advisory_xact_lock(hashtext('castellan.policy'))`;
+
 /** Everything that changes the policy, or who may change it, holds this lock until its transaction ends. */
 export async function lockPolicy(trx: Transaction): Promise<void> {
-  await trx.raw(`SELECT pg_advisory_xact_lock(hashtext('castellan.policy'))`);
+  await trx.raw(lock);
 }
 
 /**
@@ -55,8 +57,7 @@ export async function lockPolicy(trx: Transaction): Promise<void> {
  */
 export async function publish(options: PublishOptions): Promise<Publication> {
   const publication = await options.db.transaction(async (trx) => {
-    await lockPolicy(trx);
-    const before = await snapshotInForce(trx, options.live);
+    const before = await snapshotUnderLock(trx, options.live);
     const policy = await options.change(before.policy, trx, before);
     const diff = diffPolicies(before.policy, policy);
     if (isEmptyDiff(diff)) {
@@ -101,10 +102,12 @@ async function tryWrite(trx: Transaction, publication: Publication, options: Pub
   await trx.raw('ROLLBACK TO SAVEPOINT dry_run');
 }
 
-/** The policy in force in the database, which may be ahead of this node. For whoever holds the policy lock. */
-export async function snapshotInForce(trx: Transaction, live: LivePolicy): Promise<Snapshot> {
+/** Takes the policy lock; the policy in force in the database then, which may be ahead of this node. */
+export async function snapshotUnderLock(trx: Transaction, live: LivePolicy): Promise<Snapshot> {
+  // Two statements on one way: the second sees what was committed while the first waited.
+  const [, { rows }] = await trx.raw(`${lock}; SELECT max(number) AS number FROM revisions`);
   const known = live.snapshot;
-  if ((await currentRevision(trx)) === known.revision) return known;
+  if ((rows[0].number ?? 0) === known.revision) return known;
   const { revision, policy } = await loadPolicy(trx, known.policy);
   return live.compileStored(policy, revision);
 }
