@@ -375,7 +375,7 @@ function applyChange(change: Change, { live, sessions, apiKeys, entities }: Reme
     apiKeys.forget(change.subject);
   } else if (change.kind === 'session') sessions.forgetSession(change.subject);
   else if (change.kind === 'entity') entities.forgetAll();
-  else if (Number(change.subject) > live.snapshot.revision) void live.refresh();
+  else live.hear(Number(change.subject));
 }
 
 function measure(

@@ -69,6 +69,11 @@ export function ruleEndpoints(services: Services): GuardedEndpoint[] {
     const row = await RuleRow.query(db).findById(id);
     return row && ruleAttributes(toRule(row));
   };
+  // Of what is changed, what this node knows will do: it is decided on again as it is under the lock.
+  const loadKnown = (call: LoadCall) => {
+    const known = services.live.snapshot.rules.get(call.params['id'] ?? '');
+    return known ? ruleAttributes(known.source) : load(call);
+  };
   return [
     endpoint<undefined, RuleFilter>({
       method: 'get',
@@ -133,7 +138,7 @@ export function ruleEndpoints(services: Services): GuardedEndpoint[] {
       query: changeQuery,
       params,
       bodyShape: ruleSchema,
-      access: { ...question('update'), load },
+      access: { ...question('update'), load: loadKnown },
       reply,
       errors: writeErrors,
       handle: (call) => changeRule(services, call, (_, body) => body),
@@ -145,7 +150,7 @@ export function ruleEndpoints(services: Services): GuardedEndpoint[] {
       query: changeQuery,
       params,
       bodyShape: Joi.object().unknown(true),
-      access: { ...question('update'), load },
+      access: { ...question('update'), load: loadKnown },
       reply,
       errors: writeErrors,
       handle: (call) => changeRule(services, call, (rule, body) => ({ ...rule, ...withoutRowKeys(body) })),
@@ -156,7 +161,7 @@ export function ruleEndpoints(services: Services): GuardedEndpoint[] {
       summary: 'Remove a rule',
       query: changeQuery,
       params,
-      access: { ...question('delete'), load },
+      access: { ...question('delete'), load: loadKnown },
       reply: { status: 204, description: 'It is gone' },
       errors: writeErrors,
       handle: (call) => removeRule(services, call),

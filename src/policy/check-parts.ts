@@ -31,13 +31,29 @@ export function checkParts(policy: Policy, evaluators: readonly string[]): Probl
       '/routes',
       'id',
     ),
-    ...policy.resourceTypes.flatMap((type, index) => [
-      ...checkType(type, `/resourceTypes/${index}`, evaluators),
-      ...checkIdentity(type, policy.roles, `/resourceTypes/${index}`),
-    ]),
-    ...checkBuiltIns(policy.resourceTypes),
-    ...checkRoles(policy.roles),
+    ...checkVocabulary(policy, evaluators),
   ];
+}
+
+/** What was found of a list of types beside a list of roles: most changes are of rules, and lists are never changed in place. */
+const vocabularies = new WeakMap<
+  readonly ResourceType[],
+  { roles: readonly Role[]; evaluators: string; problems: Problem[] }
+>();
+
+function checkVocabulary({ resourceTypes, roles }: Policy, evaluators: readonly string[]): Problem[] {
+  const known = vocabularies.get(resourceTypes);
+  if (known?.roles === roles && known.evaluators === evaluators.join()) return known.problems;
+  const problems = [
+    ...resourceTypes.flatMap((type, index) => [
+      ...checkType(type, `/resourceTypes/${index}`, evaluators),
+      ...checkIdentity(type, roles, `/resourceTypes/${index}`),
+    ]),
+    ...checkBuiltIns(resourceTypes),
+    ...checkRoles(roles),
+  ];
+  vocabularies.set(resourceTypes, { roles, evaluators: evaluators.join(), problems });
+  return problems;
 }
 
 function checkType(type: ResourceType, base: string, evaluators: readonly string[]): Problem[] {
@@ -191,6 +207,7 @@ function cycleFrom(start: string, roles: ReadonlyMap<string, Role>): string[] | 
 }
 
 function duplicates(names: string[], base: string, key: string): Problem[] {
+  if (new Set(names).size === names.length) return [];
   const first = new Map<string, number>();
   return names.flatMap((name, index) => {
     if (first.has(name))

@@ -96,8 +96,18 @@ export function digestOf(policy: Policy): string {
   return createHash('sha256').update(canonicalText(policy)).digest('hex');
 }
 
+/** The last one that was made: a publication asks for it twice. To keep more would be to keep every policy twice. */
+let last: { of: WeakRef<Policy>; text: string } | undefined;
+
 /** JSON with sorted keys; parts of the policy in the order of their names. */
 export function canonicalText(policy: Policy): string {
+  if (last?.of.deref() === policy) return last.text;
+  const text = makeCanonicalText(policy);
+  last = { of: new WeakRef(policy), text };
+  return text;
+}
+
+function makeCanonicalText(policy: Policy): string {
   const resourceTypes = policy.resourceTypes.toSorted((a, b) => order(a.type, b.type)).map(partText);
   const roles = policy.roles.toSorted((a, b) => order(a.key, b.key)).map(partText);
   const rules = policy.rules.toSorted((a, b) => order(a.id, b.id)).map(partText);
@@ -263,10 +273,12 @@ function lineages(roles: ReadonlyMap<string, Role>): Map<string, ReadonlySet<str
 }
 
 function boundaries(rules: CompiledRule[]): number[] {
-  const instants = rules
-    .flatMap(({ validFromMs, validUntilMs }) => [validFromMs, validUntilMs])
-    .filter(Number.isFinite);
-  return [...new Set(instants)].toSorted((a, b) => a - b);
+  const instants = new Set<number>();
+  for (const { validFromMs, validUntilMs } of rules) {
+    if (Number.isFinite(validFromMs)) instants.add(validFromMs);
+    if (Number.isFinite(validUntilMs)) instants.add(validUntilMs);
+  }
+  return [...instants].sort((a, b) => a - b);
 }
 
 function groupBy(

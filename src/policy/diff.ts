@@ -22,9 +22,12 @@ export function diffPolicies(before: Policy, after: Policy): PolicyDiff {
 }
 
 function diffParts<T extends Part>(collection: Collection, before: T[], after: T[]): PartDiff<T> {
-  const old = new Map(before.map((part) => [nameOf(collection, part), part]));
   const diff: PartDiff<T> = { added: [], changed: [], removed: [] };
-  for (const part of after) {
+  // Most of a long list is as it was, up to the one part that is not.
+  let same = 0;
+  while (same < before.length && before[same] === after[same]) same++;
+  const old = new Map(before.slice(same).map((part) => [nameOf(collection, part), part]));
+  for (const part of after.slice(same)) {
     const name = nameOf(collection, part);
     const previous = old.get(name);
     old.delete(name);

@@ -34,6 +34,7 @@ export class LivePolicy {
   #failure: PolicyHealth['failure'];
   #refreshing: Promise<void> | undefined;
   #refreshAgain = false;
+  readonly #expected = new Set<number>();
   readonly #waiting = new Set<{ revision: number; reached: () => void }>();
   readonly #options: LivePolicyOptions;
 
@@ -112,6 +113,23 @@ export class LivePolicy {
   async confirm(revision: number, atMs: number): Promise<void> {
     if (revision > this.snapshot.revision) await this.refresh();
     if (this.snapshot.revision >= revision) this.#confirmedAtMs = Math.max(this.#confirmedAtMs, atMs);
+  }
+
+  /** Told that a revision was published, here or elsewhere. Catches up where it is news. */
+  hear(revision: number): void {
+    if (revision > this.snapshot.revision && !this.#expected.has(revision)) void this.refresh();
+  }
+
+  /**
+   * Said by whoever publishes here, under the policy lock: the revision will be put in force by `adopt`, so to hear of it
+   * before is no reason to read it. What is returned ends that, and catches up where it came otherwise.
+   */
+  expect(revision: number): () => void {
+    this.#expected.add(revision);
+    return () => {
+      this.#expected.delete(revision);
+      if (revision > this.snapshot.revision) void this.refresh();
+    };
   }
 
   /** Catches up with the database; one at a time, and once more when asked meanwhile. Never throws. */

@@ -56,7 +56,22 @@ export async function lockPolicy(trx: Transaction): Promise<void> {
  * Throws `policy_invalid` with every problem, and whatever `change` and `guard` throw; then nothing has changed.
  */
 export async function publish(options: PublishOptions): Promise<Publication> {
-  const publication = await options.db.transaction(async (trx) => {
+  let settle = () => {};
+  const expect = ({ after }: Publication) => {
+    settle = options.live.expect(after.revision);
+  };
+  try {
+    const publication = await commit(options, expect);
+    if (!options.dryRun) options.live.adopt(publication.after);
+    return publication;
+  } finally {
+    settle();
+  }
+}
+
+/** All of it in one transaction; `expect` is told of what is about to be committed. */
+function commit(options: PublishOptions, expect: (publication: Publication) => void): Promise<Publication> {
+  return options.db.transaction(async (trx) => {
     const before = await snapshotUnderLock(trx, options.live);
     const policy = await options.change(before.policy, trx, before);
     const diff = diffPolicies(before.policy, policy);
@@ -79,10 +94,9 @@ export async function publish(options: PublishOptions): Promise<Publication> {
       diff,
     });
     await options.record?.(publication, trx);
+    expect(publication);
     return publication;
   });
-  if (!options.dryRun) options.live.adopt(publication.after);
-  return publication;
 }
 
 async function write(

@@ -238,6 +238,24 @@ describe('Castellan-Min-Revision', () => {
     assert.ok(answer.body.items.length > 0);
   });
 
+  it('that a node is about to commit itself is not read for hearing of it; should it come otherwise, it is', async () => {
+    const { db, live } = deaf.services;
+    await live.refresh();
+    const next = live.snapshot.revision + 1;
+    const settle = live.expect(next);
+    ok(await root.post(rulesPath, { role: 'user', action: 'read', subject: 'order' }), 201);
+    let queries = 0;
+    db.on('query', () => queries++);
+    live.hear(next);
+    assert.equal(queries, 0);
+    assert.equal(live.snapshot.revision, next - 1);
+    settle();
+    await live.waitFor(next, 5000);
+    live.expect(next + 1)();
+    await live.refresh();
+    assert.equal(live.snapshot.revision, next);
+  });
+
   it('that is published while it is waited for is served', async () => {
     const patient = await startDeaf(here.databaseUrl, { MIN_REVISION_WAIT_MS: '15000' });
     try {

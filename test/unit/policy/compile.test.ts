@@ -244,6 +244,53 @@ describe('compiling after another revision', () => {
   });
 });
 
+describe('compiling one policy and another in turn', () => {
+  const both = (one: () => unknown, other: () => unknown) => [one(), other(), one(), other()];
+
+  it('finds in types and roles what is wrong with these, whatever was found of them beside others', () => {
+    const { resourceTypes, roles } = rich();
+    const heirs = [...roles, { ...roleOf('heir'), inherits: ['nobody'] }];
+    const wrong = (list: Policy['roles']) => problemsOf({ ...emptyPolicy(), resourceTypes, roles: list });
+    assert.deepEqual(
+      both(
+        () => wrong(roles),
+        () => wrong(heirs),
+      ),
+      [
+        [],
+        [`/roles/${roles.length}/inherits/0 unknown_role`],
+        [],
+        [`/roles/${roles.length}/inherits/0 unknown_role`],
+      ],
+    );
+    const policy = { ...emptyPolicy(), resourceTypes, roles };
+    const knowing = (...evaluators: string[]) =>
+      compile(policy, { revision: 1, evaluators }).problems?.length;
+    assert.deepEqual(
+      both(
+        () => knowing('casl'),
+        () => knowing('cedar'),
+      ),
+      [undefined, resourceTypes.length, undefined, resourceTypes.length],
+    );
+  });
+
+  it('gives each its own digest', () => {
+    const [policy, empty] = [rich(), emptyPolicy()];
+    const digests = both(
+      () => digestOf(policy),
+      () => digestOf(empty),
+    );
+    assert.deepEqual(digests, [
+      digestOf(rich()),
+      digestOf(emptyPolicy()),
+      digestOf(rich()),
+      digestOf(emptyPolicy()),
+    ]);
+    assert.notEqual(digests[0], digests[1]);
+  });
+});
+
 describe('the snapshot before the first revision', () => {
   it('knows no type, and gives nobody a rule', () => {
     const snapshot = emptySnapshot();
