@@ -1,7 +1,7 @@
 /** What a change of entities makes of them, and of all below them, as principals: one change of each kind, read batch by batch. */
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { entityPrincipal, type KnownEntity, loadEntities } from '../decision/entities.ts';
+import { entityPrincipal, entityReader, type KnownEntity } from '../decision/entities.ts';
 import { relevantPaths } from '../decision/principal-groups.ts';
 import { ancestorFacts, type Principal, principalFacts } from '../policy/ability.ts';
 import { canonicalName, type EntityName, referenceTo } from '../policy/entity.ts';
@@ -25,6 +25,8 @@ export interface ChangesWanted {
   sight: Sight;
   /** Whether the change writes or removes the entity of this reference. */
   isWritten(reference: string): boolean;
+  /** Whether it adds it, so that there is nothing before. */
+  isAdded(reference: string): boolean;
   /** Told how many ancestors were looked at so far, each as often as there are different lists of them; throws where they are too many. */
   onAncestors(count: number): Promise<void>;
 }
@@ -38,8 +40,9 @@ export async function watchPrincipals(
   names: readonly EntityName[],
 ): Promise<() => Promise<Change[]>> {
   const kindOf = kinds(wanted);
+  const isStored = (name: EntityName) => !wanted.isAdded(referenceTo(name));
   const before = new Map<string, { name: EntityName; kind: Kind }>();
-  await eachEntity(wanted, names, async (name, found) => {
+  await eachEntity(wanted, names, isStored, async (name, found) => {
     const kind = await kindOf(name, found);
     const reference = referenceTo(name);
     const isOnlyOne = kind.isNamed || wanted.isWritten(reference);
@@ -52,16 +55,21 @@ export async function watchPrincipals(
   const representatives = [...before.values()].map(({ name }) => name);
   return async () => {
     const changes = new Map<string, Change>();
-    await eachEntity(wanted, representatives, async (name, found) => {
-      const [was, is] = [kindsBefore.get(referenceTo(name)), await kindOf(name, found)];
-      if (!was || was === is) return;
-      const isSeenElsewhere = is.seen !== was.seen;
-      if (is.key === was.key && !isSeenElsewhere) return;
-      const { id } = is.principal;
-      // By their ids these two may differ, as far as these count at all; that is no difference between before and after.
-      const change = { was: { ...was.principal, id }, is: is.principal, isSeenElsewhere };
-      changes.set(JSON.stringify([was.key, is.key, isSeenElsewhere]), change);
-    });
+    await eachEntity(
+      wanted,
+      representatives,
+      () => true,
+      async (name, found) => {
+        const [was, is] = [kindsBefore.get(referenceTo(name)), await kindOf(name, found)];
+        if (!was || was === is) return;
+        const isSeenElsewhere = is.seen !== was.seen;
+        if (is.key === was.key && !isSeenElsewhere) return;
+        const { id } = is.principal;
+        // By their ids these two may differ, as far as these count at all; that is no difference between before and after.
+        const change = { was: { ...was.principal, id }, is: is.principal, isSeenElsewhere };
+        changes.set(JSON.stringify([was.key, is.key, isSeenElsewhere]), change);
+      },
+    );
     return [...changes.values()];
   };
 }
@@ -73,12 +81,14 @@ const TURN_MS = 20;
 async function eachEntity(
   { trx, snapshot }: ChangesWanted,
   names: readonly EntityName[],
+  isStored: (name: EntityName) => boolean,
   use: (name: EntityName, found: KnownEntity | undefined) => Promise<void>,
 ): Promise<void> {
+  const readBatch = entityReader(trx, snapshot);
   let turnMs = performance.now();
   for (let i = 0; i < names.length; i += BATCH) {
     const batch = names.slice(i, i + BATCH).map((name) => canonicalName(name, snapshot.types));
-    const find = await loadEntities(trx, snapshot, batch);
+    const find = await readBatch(batch.filter(isStored));
     for (const name of batch) {
       await use(name, find(name));
       if (performance.now() - turnMs < TURN_MS) continue;

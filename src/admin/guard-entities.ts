@@ -7,7 +7,7 @@ import { type Entity, referenceTo } from '../policy/entity.ts';
 import type { EntityDiff } from '../policy/entity-store.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Transaction } from '../storage/postgres.ts';
-import { type Change, watchPrincipals } from './changed-principals.ts';
+import { type Change, type ChangesWanted, watchPrincipals } from './changed-principals.ts';
 import { concernedEntities } from './concerned-entities.ts';
 import type { Giver } from './giver.ts';
 import { guardGift, guardTaking, requireAssign } from './guard-escalation.ts';
@@ -41,8 +41,15 @@ export function entityGuard(giver: Giver, snapshot: Snapshot, trx: Transaction) 
         await refuse(`what is concerned lies below more than ${MOST_ANCESTORS} entities in all`);
     };
     const written = new Set(entitiesIn(diff).map(referenceTo));
-    const isWritten = (reference: string) => written.has(reference);
-    const wanted = { trx, snapshot, sight, isWritten, onAncestors };
+    const added = new Set(diff.added.map(referenceTo));
+    const wanted: ChangesWanted = {
+      trx,
+      snapshot,
+      sight,
+      isWritten: (reference) => written.has(reference),
+      isAdded: (reference) => added.has(reference),
+      onAncestors,
+    };
     const changes = await watchPrincipals(wanted, names);
     return async () => guardChanges(giver, snapshot, sight, await changes(), target);
   };

@@ -2,7 +2,13 @@
 
 import type { Principal } from '../policy/ability.ts';
 import { canonicalName, type EntityName, entityNamed, referenceTo } from '../policy/entity.ts';
-import { bindNames, entityColumns, type StoredEntity, withAbove } from '../policy/entity-store.ts';
+import {
+  bindNames,
+  entityColumns,
+  findEntities,
+  type StoredEntity,
+  withAbove,
+} from '../policy/entity-store.ts';
 import type { Facts } from '../policy/matcher.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Database, Transaction } from '../storage/postgres.ts';
@@ -49,6 +55,31 @@ export async function readEntities(
     const found = known.get(reference) ?? (own && complete(own, aboveOf(own.parents)));
     if (found) known.set(reference, found);
     return found;
+  };
+}
+
+/**
+ * Reads batch after batch, by names in their one form, of what does not change meanwhile: what lies above many is read, and
+ * put together, once for all of them.
+ */
+export function entityReader(
+  db: Database | Transaction,
+  snapshot: Snapshot,
+): (names: readonly EntityName[]) => Promise<FindEntity> {
+  const above = new Map<string, StoredEntity>();
+  const aboveOf = findAbove(above, snapshot);
+  return async (names) => {
+    const stored = new Map((await findEntities(db, names)).map((row) => [referenceTo(row), row]));
+    const parents = new Set([...stored.values()].flatMap((own) => own.parents));
+    const news = [...parents].filter((reference) => !above.has(reference)).map(entityNamed);
+    if (news.length > 0) {
+      const { rows }: { rows: StoredEntity[] } = await db.raw(withAncestors, bindNames(news));
+      for (const row of rows) above.set(referenceTo(row), row);
+    }
+    return (name) => {
+      const own = stored.get(referenceTo(name));
+      return own && complete(own, aboveOf(own.parents));
+    };
   };
 }
 

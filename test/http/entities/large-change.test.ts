@@ -1,6 +1,6 @@
 /** A change of an entity is guarded in bounded time, however much lies below it and however deep. */
 import assert from 'node:assert/strict';
-import { loadEntities } from '../../../src/decision/entities.ts';
+import { entityReader, loadEntities } from '../../../src/decision/entities.ts';
 import { type Client, startGateway, type TestGateway } from '../../harness.ts';
 import { addRole, addRule, assertProblem, ok, person } from '../admin/staff.ts';
 import { addEntityTypes, at, removeAll } from './kept.ts';
@@ -55,6 +55,26 @@ describe('a change with much below it', () => {
     const [one, other] = names.map((name) => find(name)?.ancestors);
     assert.equal(one?.length, 20);
     assert.equal(one, other);
+  });
+
+  it('read batch after batch, each is what it is by itself, and what lies above is still there once', async () => {
+    await stored(20, 4);
+    const { db, live } = gateway.services;
+    const names = [
+      ...['1', '2', '3', '4', 'none'].map((id) => ({ type: 'file', id })),
+      ...['20', '1', '7'].map((id) => ({ type: 'folder', id })),
+    ];
+    const read = entityReader(db, live.snapshot);
+    const lists = new Set<unknown>();
+    for (const name of names) {
+      const [found, alone] = [
+        (await read([name]))(name),
+        (await loadEntities(db, live.snapshot, [name]))(name),
+      ];
+      assert.deepEqual(found, alone);
+      if (name.type === 'file' && found) lists.add(found.ancestors);
+    }
+    assert.equal(lists.size, 1);
   });
 
   it('is refused as privilege escalation in the last of what lies below, and goes on where nothing is gained', async () => {
