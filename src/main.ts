@@ -14,8 +14,9 @@ import { publicUrlOf } from './http/public-url.ts';
 import { type GatewayServer, makeServer } from './http/server.ts';
 import { beginPolicy } from './policy/begin.ts';
 import type { Policy } from './policy/policy.ts';
-import { makeServices, openStorage } from './services.ts';
+import { makeServices } from './services.ts';
 import { mayChangeTrail } from './storage/gateway-role.ts';
+import { openStorage } from './storage/open-storage.ts';
 import type { Database } from './storage/postgres.ts';
 
 /** Beside the grace for requests: a query that is never answered must not hold the process for ever. */

@@ -46,54 +46,13 @@ import { LiveSessions } from './sessions/live-sessions.ts';
 import { keepRemovingOldSessions } from './sessions/remove-old.ts';
 import { openKeys, type SigningSettings } from './signing/open-keys.ts';
 import { makeSigner } from './signing/sign.ts';
-import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
-import { openToGateway } from './storage/gateway-role.ts';
 import { memoryCache } from './storage/memory-cache.ts';
-import { checkServer, type Database, migrate, openPool } from './storage/postgres.ts';
+import type { Storage } from './storage/open-storage.ts';
+import { type Database, openPool } from './storage/postgres.ts';
 import { redisCache } from './storage/redis-cache.ts';
 import type { SharedCache } from './storage/shared-cache.ts';
 
-/** The database as the settings say it: embedded or by URL, reachable, migrated. */
-export interface Storage {
-  db: Database;
-  databaseUrl: string;
-  close(): Promise<void>;
-}
-
 export type Services = Awaited<ReturnType<typeof makeServices>>;
-
-/**
- * Connects and migrates. The embedded PostgreSQL is opened as a role that only runs the gateway. Throws DatabaseError with
- * one line for the operator.
- */
-export async function openStorage(config: Config, log?: (line: string) => void): Promise<Storage> {
-  if (config.databaseUrl) return openByUrl(config, config.databaseUrl);
-  const embedded = await startEmbeddedPostgres({ dataDir: config.dataDir, ...(log && { log }) });
-  try {
-    const databaseUrl = await openToGateway(embedded.url);
-    const db = openPool({ url: databaseUrl, poolMax: config.databasePoolMax });
-    const close = async () => {
-      await db.destroy();
-      await embedded.stop();
-    };
-    return { db, databaseUrl, close };
-  } catch (cause) {
-    await embedded.stop();
-    throw cause;
-  }
-}
-
-async function openByUrl({ databasePoolMax: poolMax }: Config, databaseUrl: string): Promise<Storage> {
-  const db = openPool({ url: databaseUrl, poolMax });
-  try {
-    await checkServer(db, databaseUrl);
-    await migrate(db);
-  } catch (cause) {
-    await db.destroy();
-    throw cause;
-  }
-  return { db, databaseUrl, close: () => db.destroy() };
-}
 
 /** Builds everything on an open storage; the policy is loaded and the feed is open when it resolves. */
 export async function makeServices(config: Config, storage: Storage, logger: Logger) {

@@ -18,8 +18,9 @@ import { readCertificate } from '../src/http/certificate.ts';
 import { makeServer } from '../src/http/server.ts';
 import { beginPolicy } from '../src/policy/begin.ts';
 import type { Policy } from '../src/policy/policy.ts';
-import { makeServices, openStorage, type Services } from '../src/services.ts';
+import { makeServices, type Services } from '../src/services.ts';
 import { startEmbeddedPostgres } from '../src/storage/embedded-postgres.ts';
+import { openStorage } from '../src/storage/open-storage.ts';
 
 interface PostgresForTests {
   /** A connection string to a database on the server, for making others. */

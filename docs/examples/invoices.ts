@@ -5,8 +5,9 @@ import { loadConfig } from '../../src/config.ts';
 import { maskFields } from '../../src/enforcement/mask.ts';
 import { notFound, problemHandler } from '../../src/http/problem.ts';
 import { requestLog } from '../../src/http/request-log.ts';
-import { makeServices, openStorage, type Services } from '../../src/services.ts';
+import { makeServices, type Services } from '../../src/services.ts';
 import { authenticate } from '../../src/sessions/authenticate.ts';
+import { openStorage } from '../../src/storage/open-storage.ts';
 
 const invoices = [
   { id: 'a1', region: 'EU', amount: 250, note: 'Paid late' },

@@ -10,7 +10,7 @@ import { recordAudit } from '../audit/record.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { parse } from '../http/endpoint.ts';
 import { beginPolicy } from '../policy/begin.ts';
-import { openStorage } from '../services.ts';
+import { openStorage } from '../storage/open-storage.ts';
 import type { Database } from '../storage/postgres.ts';
 import { type Command, jsonOption, printResult, UsageError } from './command.ts';
 import { commandEvaluators } from './evaluators.ts';

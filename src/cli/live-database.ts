@@ -5,7 +5,7 @@ import { makeReach } from '../enforcement/gateway/reach.ts';
 import type { Sources } from '../enforcement/source.ts';
 import { tableCheck } from '../enforcement/table-check.ts';
 import { LivePolicy } from '../policy/live-policy.ts';
-import { openStorage } from '../services.ts';
+import { openStorage } from '../storage/open-storage.ts';
 import type { Database } from '../storage/postgres.ts';
 import { type CommandEvaluators, commandEvaluators } from './evaluators.ts';
 

@@ -2,12 +2,12 @@
 /** The command line: `castellan <command>`. */
 import { parseArgs } from 'node:util';
 import { type Command, jsonOption, type Options, UsageError } from './command.ts';
-import { commands } from './commands.ts';
+import { findCommand, loadCommands } from './commands.ts';
 import { tellFailure } from './failure.ts';
 import { helpText, usageText } from './help.ts';
 
 const typed = process.argv.slice(2);
-const command = commands.find(({ name }) => name.split(' ').every((word, index) => typed[index] === word));
+const command = await findCommand(typed);
 
 try {
   await run(command, typed);
@@ -24,8 +24,9 @@ function asksForJson(asked: Command | undefined, args: string[]): boolean {
 
 async function run(asked: Command | undefined, args: string[]): Promise<void> {
   if (!asked) {
-    if (args.length === 0 || args[0] === '--help' || args[0] === 'help') return print(usageText(commands));
-    const beginning = commands.filter(({ name }) => name.startsWith(`${args[0]} `));
+    if (args.length === 0 || args[0] === '--help' || args[0] === 'help')
+      return print(usageText(await loadCommands()));
+    const beginning = await loadCommands(`${args[0]} `);
     if (beginning.length > 0 && args[1] === '--help') return print(usageText(beginning));
     throw new UsageError(`there is no command "${args.join(' ')}"; see castellan --help`);
   }

@@ -1,7 +1,7 @@
 /** `castellan seed` */
 import { demoAccounts, seed } from '../../seeds/demo.ts';
 import { loadConfig } from '../config.ts';
-import { openStorage } from '../services.ts';
+import { openStorage } from '../storage/open-storage.ts';
 import { type Command, jsonOption, printResult } from './command.ts';
 
 export const seedCommand: Command = {

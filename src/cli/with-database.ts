@@ -1,6 +1,6 @@
 /** The database as it is, for commands that have nothing to do with the policy: it need not even compile. */
 import { type Config, loadConfig } from '../config.ts';
-import { openStorage } from '../services.ts';
+import { openStorage } from '../storage/open-storage.ts';
 import type { Database } from '../storage/postgres.ts';
 
 /** Does the work on the database of the settings, and closes it again. Throws what opening and the work throw. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { access, chmod, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { commands } from '../../src/cli/commands.ts';
+import { findCommand, loadCommands } from '../../src/cli/commands.ts';
 import { helpText } from '../../src/cli/help.ts';
 import { Client, eventually, logIn, makeDatabase } from '../harness.ts';
 import { castellan, finish, killLeftovers, launch, type Result, startNode } from './process.ts';
@@ -23,6 +23,7 @@ describe('command line', function () {
   it('explains each command', async () => {
     const [all, one] = await Promise.all([castellan(['--help']), castellan(['import', '--help'])]);
     assert.deepEqual([all.code, one.code, one.stderr], [0, 0, '']);
+    const commands = await loadCommands();
     const listed = [...all.stdout.matchAll(/^ {2}(\S+(?: \S+)?) {2,}\S/gm)].map(([, name]) => name ?? '');
     assert.deepEqual(
       listed,
@@ -30,6 +31,7 @@ describe('command line', function () {
     );
     assert.deepEqual(listed.slice(0, 5), ['serve', 'migrate', 'seed', 'config', 'admin create']);
     for (const command of commands) {
+      assert.equal(await findCommand([...command.name.split(' '), 'more']), command, 'found by its name');
       const help = helpText(command);
       assert.match(help, new RegExp(`^castellan ${command.name}( .+)?\n`));
       for (const { name, meaning } of command.options) assert.ok(meaning && help.includes(`--${name}`), help);

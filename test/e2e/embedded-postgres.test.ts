@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
 import { loadConfig } from '../../src/config.ts';
-import { openStorage, type Storage } from '../../src/services.ts';
 import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.ts';
 import { mayChangeTrail } from '../../src/storage/gateway-role.ts';
+import { openStorage, type Storage } from '../../src/storage/open-storage.ts';
 import { migrate, openPool } from '../../src/storage/postgres.ts';
 
 describe('embedded PostgreSQL', function () {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { ConfigError, loadConfig } from '../../../src/config.ts';
 import { evaluatorNames } from '../../../src/evaluators/index.ts';
 import { beginPolicy } from '../../../src/policy/begin.ts';
-import { openStorage } from '../../../src/services.ts';
+import { openStorage } from '../../../src/storage/open-storage.ts';
 import { startNode } from '../../e2e/process.ts';
 import {
   type Client,
