@@ -83,7 +83,7 @@ export function makeApp(services: Services, oneFraming = refuseOddFraming()): Ex
 
   app.use(...firstSteps(services, oneFraming));
   app.use(operationsRouter(services)); //          /livez /readyz /metrics
-  app.use(docsRouter(openApiDocument(endpoints))); // /openapi.json /docs
+  app.use(docsRouter(() => openApiDocument(endpoints))); // /openapi.json /docs
   app.use(publishedTexts([publishedPolicySchema()])); // /schemas/policy.json
   app.use(forwardAuthRouter({ ...services, ...services.gateway }, config.forwardAuth)); // /forward-auth
   app.use('/access/v1', echoRequestId);

@@ -9,17 +9,17 @@ import { publishedTexts } from './published-text.ts';
 const PAGE_POLICY =
   "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/** Serves the document and its page; both are made once. */
-export function docsRouter(document: OpenApiDocument): Router {
+/** Serves the document and its page; each is made once. */
+export function docsRouter(describe: () => OpenApiDocument): Router {
   return publishedTexts([
-    { path: '/openapi.json', type: 'json', text: JSON.stringify(document) },
+    { path: '/openapi.json', type: 'json', text: () => JSON.stringify(describe()) },
     {
       path: '/docs',
       type: 'html',
-      text: docsPage(document),
+      text: () => docsPage(describe()),
       headers: { 'Content-Security-Policy': PAGE_POLICY },
     },
-    { path: '/docs/page.css', type: 'css', text: pageStyle },
-    { path: '/docs/icon.svg', type: 'svg', text: pageIcon },
+    { path: '/docs/page.css', type: 'css', text: () => pageStyle },
+    { path: '/docs/icon.svg', type: 'svg', text: () => pageIcon },
   ]);
 }

@@ -8,7 +8,8 @@ export interface PublishedText {
   path: string;
   /** A media type, or a file extension that stands for one. */
   type: string;
-  text: string;
+  /** Makes it when it is first asked for: a start does not wait for what few read. */
+  text: () => string;
   headers?: Record<string, string>;
 }
 
@@ -16,14 +17,19 @@ export interface PublishedText {
 export function publishedTexts(texts: readonly PublishedText[]): Router {
   const router = Router();
   for (const { path, type, text, headers = {} } of texts) {
-    const etag = `"${createHash('sha256').update(text).digest('base64url')}"`;
+    let made: { body: string; etag: string } | undefined;
     router.get(path, (_req, res) => {
+      made ??= withETag(text());
       res
-        .set({ 'Cache-Control': 'no-cache', ...headers, ETag: etag })
+        .set({ 'Cache-Control': 'no-cache', ...headers, ETag: made.etag })
         .type(type)
-        .send(text);
+        .send(made.body);
     });
     refuseOtherMethods(router, path, ['GET']);
   }
   return router;
+}
+
+function withETag(body: string): { body: string; etag: string } {
+  return { body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` };
 }

@@ -27,7 +27,7 @@ export function publishedPolicySchema(): PublishedText {
   return {
     path: SCHEMA_PATH,
     type: 'application/schema+json',
-    text: `${JSON.stringify(policyJsonSchema(), null, 2)}\n`,
+    text: () => `${JSON.stringify(policyJsonSchema(), null, 2)}\n`,
     headers: { 'Cache-Control': 'public, max-age=3600' },
   };
 }

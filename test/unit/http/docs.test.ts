@@ -32,7 +32,7 @@ describe('the page at /docs', () => {
         errors: ['conflict'],
       },
     ]);
-    app = await startSmallApp({ router: docsRouter(document) });
+    app = await startSmallApp({ router: docsRouter(() => document) });
     page = (await app.client.get('/docs')).body;
   });
   after(() => app.close());
