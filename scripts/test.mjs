@@ -1,7 +1,7 @@
 /**
  * Runs the tests with mocha as `.mocharc.json` says, hands its own arguments on, and ends with one line,
  * `N passed, N failed`. A run that breaks off before its end counts as a failure more. All of them run in two lanes
- * beside each other: those of `test/e2e` mostly wait for processes.
+ * beside each other, which take about as long; more would press on tests that hold times to what is promised.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,7 +18,7 @@ process.on('SIGINT', () => {}); // Ctrl-C reaches mocha as well; its counts are 
 const asked = process.argv.slice(2);
 const lanes = asked.some((arg) => arg.endsWith('.ts'))
   ? [{}] // whoever names a file wants that one alone; mocha would add it to those of its configuration
-  : [{ spec: ['test/**/*.test.ts'], ignore: ['test/e2e/**'] }, { spec: ['test/e2e/**/*.test.ts'] }];
+  : [{ spec: ['test/http/**/*.test.ts'] }, { spec: ['test/**/*.test.ts'], ignore: ['test/http/**'] }];
 let shown = Promise.resolve();
 const runs = await Promise.all(lanes.map(runLane));
 rmSync(scratch, { recursive: true });

@@ -1,5 +1,6 @@
 /** What tests run on: a throw-away database per run, real Redis where asked, and whole gateways in this process. */
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -50,7 +51,8 @@ async function startServer(): Promise<PostgresForTests> {
     stop: async () => {
       await embedded.stop();
       // As root the cluster is elsewhere, and a link leads to it.
-      await rm(await realpath(join(dataDir, 'postgres')), { recursive: true, force: true });
+      // In one thread: the many files of many databases take the time of two in several.
+      rmSync(await realpath(join(dataDir, 'postgres')), { recursive: true, force: true });
       await rm(dataDir, { recursive: true, force: true });
     },
   };
