@@ -34,7 +34,8 @@ export class LivePolicy {
   #failure: PolicyHealth['failure'];
   #refreshing: Promise<void> | undefined;
   #refreshAgain = false;
-  readonly #expected = new Set<number>();
+  /** Each settled once it is in force here, or is known not to come by itself. */
+  readonly #expected = new Map<number, Promise<void>>();
   readonly #waiting = new Set<{ revision: number; reached: () => void }>();
   readonly #options: LivePolicyOptions;
 
@@ -111,6 +112,7 @@ export class LivePolicy {
 
   /** Said by the poll: at `atMs` the revision in force was `revision`. Catches up first when that is later than ours. */
   async confirm(revision: number, atMs: number): Promise<void> {
+    await this.arrival(revision);
     if (revision > this.snapshot.revision) await this.refresh();
     if (this.snapshot.revision >= revision) this.#confirmedAtMs = Math.max(this.#confirmedAtMs, atMs);
   }
@@ -125,11 +127,18 @@ export class LivePolicy {
    * before is no reason to read it. What is returned ends that, and catches up where it came otherwise.
    */
   expect(revision: number): () => void {
-    this.#expected.add(revision);
+    let arrive = () => {};
+    this.#expected.set(revision, new Promise((resolve) => (arrive = resolve)));
     return () => {
       this.#expected.delete(revision);
       if (revision > this.snapshot.revision) void this.refresh();
+      arrive();
     };
+  }
+
+  /** Waits for a revision that is expected, which comes in a moment; for no other. */
+  async arrival(revision: number): Promise<void> {
+    await this.#expected.get(revision);
   }
 
   /** Catches up with the database; one at a time, and once more when asked meanwhile. Never throws. */

@@ -120,8 +120,11 @@ async function tryWrite(trx: Transaction, publication: Publication, options: Pub
 export async function snapshotUnderLock(trx: Transaction, live: LivePolicy): Promise<Snapshot> {
   // Two statements on one way: the second sees what was committed while the first waited.
   const [, { rows }] = await trx.raw(`${lock}; SELECT max(number) AS number FROM revisions`);
+  const inForce = rows[0].number ?? 0;
+  // The one before us here has committed, and is about to put it in force.
+  await live.arrival(inForce);
   const known = live.snapshot;
-  if ((rows[0].number ?? 0) === known.revision) return known;
+  if (inForce === known.revision) return known;
   const { revision, policy } = await loadPolicy(trx, known.policy);
   return live.compileStored(policy, revision);
 }
