@@ -1,4 +1,5 @@
 /** Request smuggling: where a body ends is never a question. */
+import { METHODS } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RequestHandler } from 'express';
 import { AppError, invalidField } from '../errors.ts';
@@ -9,10 +10,14 @@ import { isOverHttp2 } from './over-http2.ts';
  * that is passed on, any coding in HTTP/1.0, and a version that is neither HTTP/1.1 nor 1.0 where the
  * connection is not of HTTP/2. Nothing else on such a connection is answered (RFC
  * 9112, 6.3): what follows may have been a body. Comes before any step that waits, since what follows may be there already.
+ * And a method that no server of HTTP/1.1 knows.
  */
 export function refuseOddFraming(): RequestHandler {
   const odd = new WeakSet<Socket>();
   return (req, res, next) => {
+    // The parser of HTTP/1.1 refuses it itself; in HTTP/2 it may be any text.
+    if (!methods.has(req.method))
+      throw new AppError('invalid_request', { message: 'the method is not known' });
     const problem = odd.has(req.socket)
       ? new AppError('invalid_request', { message: 'the request before this one did not end in one way' })
       : problemOf(req);
@@ -22,6 +27,8 @@ export function refuseOddFraming(): RequestHandler {
     throw problem;
   };
 }
+
+const methods = new Set(METHODS);
 
 function problemOf(req: Parameters<RequestHandler>[0]): AppError | undefined {
   const { headers, httpVersion, httpVersionMajor } = req;

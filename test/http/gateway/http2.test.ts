@@ -303,7 +303,10 @@ describe('a request of HTTP/2', () => {
     const stream = session.request({ ':method': 'CONNECT', ':authority': 'x:1' });
     const [answered] = (await once(stream, 'response')) as [IncomingHttpHeaders];
     assert.ok(Number(answered[':status']) >= 400);
-    assert.equal((await ask({ ':method': 'GETX', ':path': '/things/a', ...bearer() })).status, 404);
+    for (const method of ['GETX', 'get', 'PRI'])
+      for (const path of ['/things/a', '/livez'])
+        assert.equal((await ask({ ':method': method, ':path': path, ...bearer() })).status, 400, method);
+    assert.equal((await ask({ ':path': '/things/a', ...bearer() })).status, 200);
   });
 
   it('becomes no WebSocket, but one of HTTP/1.1 on the same port does, and its page is asked from over https', async () => {
