@@ -8,8 +8,8 @@ import { sql } from './sql.ts';
 import { PROMISED_MS, report, timeUntil } from './stopwatch.ts';
 
 const STALE_SECONDS = 2;
-/** The poll begins a second after the last one was answered; a busy machine takes its time to ask and to answer. */
-const POLLED_MS = PROMISED_MS + 300;
+/** The poll begins a second after the last one was answered; a busy machine takes up to as long again to ask and to answer. */
+const POLLED_MS = PROMISED_MS + 1000;
 const DOCUMENTS = '/api/v1/documents';
 const RULES = '/api/v1/admin/rules';
 const freeze = {
