@@ -53,16 +53,16 @@ export function abilityCache({ shared, maxEntries = 10_000, onLookup }: AbilityC
       onLookup?.('process');
       const { ability } = known;
       // Most principals that others ask about are made for one question, and remembering one takes longer than finding it.
-      if (known.askedFor === principal)
+      if (known.askedFor === principal.roles)
         latest.set(principal, { digest, revision, slice, ability: new WeakRef(ability) });
-      else known.askedFor = principal;
+      else known.askedFor = principal.roles;
       return ability;
     }
     let flight = flights.get(key);
     if (!flight) {
       flight = fetchOrMake(key, () => makeAbility(snapshot, principal, nowMs), shared, onLookup)
         .then((ability) => {
-          made.set(key, { ability, askedFor: principal });
+          made.set(key, { ability, askedFor: principal.roles });
           return ability;
         })
         .finally(() => flights.delete(key));
@@ -74,8 +74,11 @@ export function abilityCache({ shared, maxEntries = 10_000, onLookup }: AbilityC
 
 interface Made {
   ability: Ability;
-  /** By whom it was looked up last. */
-  askedFor: Principal;
+  /**
+   * Of whom it was looked up for last, the list that nobody else has. Not the whole of them: with what others say of ten
+   * thousand principals the memory would be full.
+   */
+  askedFor: Principal['roles'];
 }
 
 /**
