@@ -34,13 +34,17 @@ function isPlainlyStrict(value: unknown, text: string): boolean {
 function keysIn(value: unknown, depth: number): number {
   if (typeof value === 'number') return Number.isFinite(value) ? 0 : Number.NaN;
   if (typeof value !== 'object' || value === null) return 0;
-  const entries = Object.entries(value);
-  const isObject = !Array.isArray(value);
-  if (depth === DEEPEST || (isObject && entries.length > MOST_KEYS)) return Number.NaN;
+  if (depth === DEEPEST) return Number.NaN;
   let count = 0;
+  if (Array.isArray(value)) {
+    for (const item of value) count += keysIn(item, depth + 1);
+    return count;
+  }
+  const entries = Object.entries(value);
+  if (entries.length > MOST_KEYS) return Number.NaN;
   for (const [key, below] of entries) {
-    if (isObject && pollutingKeys.has(key)) return Number.NaN;
-    count += keysIn(below, depth + 1) + (isObject ? 1 : 0);
+    if (pollutingKeys.has(key)) return Number.NaN;
+    count += 1 + keysIn(below, depth + 1);
   }
   return count;
 }
