@@ -2,6 +2,7 @@
 import { type Request, type RequestHandler, Router } from 'express';
 import { refuseOtherMethods } from './endpoint.ts';
 import type { Metrics } from './metrics.ts';
+import { whenOver } from './when-over.ts';
 
 /** A check that hangs is one that fails: whoever asks gives up soon. */
 const CHECK_TIMEOUT_MS = 3000;
@@ -75,7 +76,7 @@ export function timeRequests(metrics: Metrics): RequestHandler {
   return (req, res, next) => {
     const startedMs = performance.now();
     const { method } = req;
-    res.on('close', () => {
+    whenOver(req, res, () => {
       const status = res.writableFinished ? String(res.statusCode) : 'aborted';
       metrics.requestSeconds.observe({ method, status }, (performance.now() - startedMs) / 1000);
     });

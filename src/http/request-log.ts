@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
 import { type Logger, stdSerializers } from 'pino';
+import { whenOver } from './when-over.ts';
 
 declare module 'http' {
   interface IncomingMessage {
@@ -52,9 +53,11 @@ export function requestLog(base: Logger): RequestHandler {
     res.setHeader('X-Request-Id', id);
     const url = req.url;
     if (!unlogged.has(url))
-      res.on('close', () => {
+      whenOver(req, res, () => {
         const status = res.statusCode;
-        const message = res.writableEnded && !req.readableAborted ? 'request completed' : 'request aborted';
+        // An answer that never got its turn has ended as well.
+        const isWhole = res.writableFinished && !req.readableAborted;
+        const message = isWhole ? 'request completed' : 'request aborted';
         const path = pathOf(url);
         const responseTime = Date.now() - startedMs;
         const line = { reqId: id, req: { id, method, path }, res: { status }, responseTime };

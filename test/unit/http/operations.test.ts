@@ -84,7 +84,7 @@ describe('/readyz', () => {
 });
 
 describe('the time of requests', () => {
-  it('is measured also where the client goes away, before the answer or in it', async () => {
+  it('is measured also where the client goes away, before the answer or in it, or with its turn to be answered to come', async () => {
     const metrics = makeMetrics();
     let arrived: () => void = () => {};
     const app = await startSmallApp({
@@ -102,16 +102,17 @@ describe('the time of requests', () => {
     };
     assert.equal((await app.client.get('/whole')).status, 200);
     assert.deepEqual(await counted(), [['GET', '200', 1]]);
-    for (const [path, count] of [
-      ['/silent', 1],
-      ['/begun', 2],
+    for (const [path, count, behind] of [
+      ['/silent', 1, ''],
+      ['/begun', 2, ''],
+      ['/silent', 4, 'GET /whole HTTP/1.1\r\nHost: a.test\r\n\r\n'],
     ] as const) {
       const arrival = new Promise<void>((resolve) => {
         arrived = resolve;
       });
       const socket = connect(app.port, '127.0.0.1');
-      socket.write(`GET ${path} HTTP/1.1\r\nHost: a.test\r\n\r\n`);
-      await (path === '/begun' ? once(socket, 'data') : arrival);
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: a.test\r\n\r\n${behind}`);
+      await (path === '/silent' ? arrival : once(socket, 'data'));
       socket.destroy();
       await eventually(path, async () =>
         (await counted()).some(([, status, n]) => status === 'aborted' && n === count),
@@ -120,7 +121,7 @@ describe('the time of requests', () => {
     await app.close();
     assert.deepEqual(await counted(), [
       ['GET', '200', 1],
-      ['GET', 'aborted', 2],
+      ['GET', 'aborted', 4],
     ]);
   });
 });
