@@ -106,6 +106,31 @@ describe('a WebSocket', () => {
     await refused('/gone', [], 502);
   });
 
+  it('has one line of the log, refused or not: with its connection nothing of what was tried goes', async () => {
+    const { client } = await person(gateway);
+    for (const [path, status, level] of [
+      ['/channels/one', 101, 30],
+      ['/plain/one', 400, 30],
+      ['/gone', 502, 50],
+      ['/not-there', 404, 30],
+    ] as const) {
+      const reqId = `upgrade-${status}`;
+      const { socket } = await open(path, [bearer(client), `X-Request-Id: ${reqId}`]);
+      const lines = () =>
+        gateway
+          .logged()
+          .split('\n')
+          .filter((line) => line.includes(`"reqId":"${reqId}"`) && line.includes(`"status":${status}`))
+          .map((line) => JSON.parse(line));
+      await eventually(path, () => lines().length > 0);
+      if (!socket.destroy().closed) await once(socket, 'close');
+      assert.deepEqual(
+        lines().map((line) => [line.level, line.path ?? line.req.path]),
+        [[level, path]],
+      );
+    }
+  });
+
   it('h2c upgrade: what else a client would become is ignored, for a route as for the gateway itself', async () => {
     const { client } = await person(gateway);
     for (const path of ['/channels/1', '/plain/1', '/readyz', '/api/v1/me']) {
