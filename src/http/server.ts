@@ -78,6 +78,8 @@ function cutOff(req: IncomingMessage, res: ServerResponse): void {
     req.socket.destroy();
     return;
   }
+  // For the log: what is written here is not said by the answer itself.
+  res.statusCode = 408;
   res.socket.write('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n');
   res.socket.destroySoon();
 }

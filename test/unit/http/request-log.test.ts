@@ -106,6 +106,17 @@ describe('the line of a request', () => {
       assert.deepEqual(linesOf(path), [line]);
     });
 
+  it('says 408 of one that was cut off since it did not come', async () => {
+    const router = express.Router();
+    const slow = await startSmallApp({ router: router.post('/half', () => {}), requestTimeoutMs: 100 });
+    const socket = connect(slow.port, '127.0.0.1').resume();
+    socket.write('POST /half HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nhalf');
+    await once(socket, 'close');
+    const line = await eventually('the line', () => slow.logged().find((one) => 'res' in one));
+    assert.deepEqual([line['res'], line['msg']], [{ status: 408 }, 'request aborted']);
+    await slow.close();
+  });
+
   it('requests hidden behind another (an attack): each of a connection that ends has its line, also one whose turn to be answered never came', async () => {
     const before = linesOf('/held').length;
     await askAndGo(['/held', '/things', '/nothing', '/held']);
