@@ -7,9 +7,10 @@ import { tellFailure } from './failure.ts';
 import { helpText, usageText } from './help.ts';
 
 const typed = process.argv.slice(2);
-const command = await findCommand(typed);
+let command: Command | undefined;
 
 try {
+  command = await findCommand(typed);
   await run(command, typed);
 } catch (cause) {
   await tellFailure(cause, asksForJson(command, typed));

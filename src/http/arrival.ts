@@ -45,6 +45,11 @@ export function allowByParts(req: IncomingMessage, giveUp: GiveUp): void {
   if (arrival) arrival.giveUp = giveUp;
 }
 
+/** What still comes is for nobody: all of it has to come in the time of one part. */
+export function endByParts(req: IncomingMessage): void {
+  delete arrivals.get(req)?.giveUp;
+}
+
 function bytesOf(req: IncomingMessage | RequestOverHttp2): number {
   return req instanceof RequestOverHttp2 ? req.bytesCame : req.socket.bytesRead;
 }

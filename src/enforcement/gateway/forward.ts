@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import type { Request, Response } from 'express';
 import { AppError } from '../../errors.ts';
+import { endByParts } from '../../http/arrival.ts';
 import { hasBody } from '../../http/has-body.ts';
 import type { CompiledUpstream } from '../../policy/routes/compile-route.ts';
 import type { Targets } from './targets.ts';
@@ -47,10 +48,15 @@ export async function forward(
       const mayRepeat = error && !error.timedOut && isWhole && (!error.reached || SAFE.has(req.method));
       if (mayRepeat && attempt < retries && !res.headersSent) continue;
       // What still comes of its body is taken by nobody else, and is in the way of the next request of the connection.
-      if (!isWhole) req.unpipe().resume();
+      if (!isWhole) readAway(req);
       throw gatewayError(cause);
     }
   }
+}
+
+function readAway(req: Request): void {
+  endByParts(req);
+  req.unpipe().resume();
 }
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);

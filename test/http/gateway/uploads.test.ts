@@ -182,6 +182,17 @@ describe('an upload to a service', () => {
     assert.match(await text(socket), /HTTP\/1\.1 200 /);
   });
 
+  it('that failed is over in its time, however slowly the rest comes (a connection held by a byte at a time)', async () => {
+    const socket = connect(portOf(plain), '127.0.0.1').on('error', () => {});
+    const half = 'x'.repeat(500_000);
+    socket.write(`POST /broken HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n${half}`);
+    const [failed] = await once(socket, 'data');
+    assert.match(String(failed), /^HTTP\/1\.1 502 /);
+    const trickle = setInterval(() => socket.write('x'), TIMEOUT_MS / 10);
+    await new Promise((resolve) => socket.once('close', resolve));
+    clearInterval(trickle);
+  });
+
   it('is cut off with the answer that has begun where the service takes no more of it', async () => {
     const socket = connect(portOf(plain), '127.0.0.1').on('error', () => {});
     let answer = '';
