@@ -88,8 +88,10 @@ function storedOf(own: Own, entity: FindEntity, snapshot: Snapshot, sources: Ser
     const found = name && entity(name);
     return found && entityAttributes(found.own);
   };
+  const { account, apiKey } = own;
   return {
-    ...own,
+    account,
+    apiKey,
     entity: entityIn,
     resource: (named) => {
       const found = entityIn(named)?.own.attributes ?? administered(named);
