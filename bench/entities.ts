@@ -85,7 +85,7 @@ async function importLines(token: string, lines: string): Promise<void> {
   if (response.status !== 200) throw new Error(`${response.status} ${answer.slice(0, 500)}`);
 }
 
-/** Each is read with all that it lies in, before and after: who may not escalate must hold what it gains. */
+/** Who may not escalate must hold what each of them gains. */
 async function measureNewByAdmin(): Promise<void> {
   const { db } = gateway.services;
   await db('entity_parents').delete();
