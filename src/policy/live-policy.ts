@@ -28,6 +28,9 @@ export interface PolicyHealth {
   failure: { revision: number; problems: readonly Problem[] } | undefined;
 }
 
+/** Far longer than a commit takes to be told of. */
+const ARRIVAL_MS = 500;
+
 export class LivePolicy {
   #snapshot: Snapshot | undefined;
   #confirmedAtMs = 0;
@@ -136,9 +139,17 @@ export class LivePolicy {
     };
   }
 
-  /** Waits for a revision that is expected, which comes in a moment; for no other. */
+  /**
+   * Waits for a revision that is expected, which comes in a moment; for no other, and not for long: whoever publishes it may
+   * hear nothing more from the database, and whoever waits holds the policy lock.
+   */
   async arrival(revision: number): Promise<void> {
-    await this.#expected.get(revision);
+    const expected = this.#expected.get(revision);
+    if (!expected) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ARRIVAL_MS);
+      void expected.then(() => resolve(clearTimeout(timer)));
+    });
   }
 
   /** Catches up with the database; one at a time, and once more when asked meanwhile. Never throws. */

@@ -272,6 +272,19 @@ describe('Castellan-Min-Revision', () => {
     assert.deepEqual(read, []);
   });
 
+  it('whose publication hears nothing more from the database keeps the policy from nobody: the next reads it', async () => {
+    const { live } = deaf.services;
+    await live.refresh();
+    const next = live.snapshot.revision + 1;
+    const settle = live.expect(next);
+    const rule = { role: 'user', action: 'read', subject: 'order' };
+    ok(await root.post(rulesPath, rule), 201);
+    const { client } = await person(deaf, { roles: ['superadmin'] });
+    const { headers } = ok(await client.post(rulesPath, rule), 201);
+    assert.equal(headers.get('castellan-revision'), String(next + 1));
+    settle();
+  });
+
   it('that is published while it is waited for is served', async () => {
     const patient = await startDeaf(here.databaseUrl, { MIN_REVISION_WAIT_MS: '15000' });
     try {
